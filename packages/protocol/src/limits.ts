@@ -1,0 +1,46 @@
+/** Every bound of the protocol in one place (docs/spec/protocol.md, section Limits). Sizes in bytes, times in milliseconds. */
+export const limits = {
+  /** A WebSocket frame, either way. A letter of 64 KiB of quotes seals to about 240 KiB. */
+  frame: 262_144,
+  /** Nesting depth of CBOR. */
+  depth: 12,
+  /** UTF-8 bytes of a letter's text. */
+  text: 65_536,
+  /** The compact JWE of a letter. */
+  sealed: 253_952,
+  /** A statement's exact bytes. */
+  statement: 16_384,
+  /** Code points of a name after normalisation. */
+  name: 32,
+  /** Statements in one answer or push of the directory. */
+  directoryPage: 64,
+  /** Rows in one pushed batch. */
+  rowBatch: 64,
+  /** Devices of one account. */
+  devices: 16,
+  /** Encryption keys an account keeps, old ones for opening. */
+  encryptionKeys: 32,
+  /** A wrapped recovery blob. */
+  recoveryBlob: 16_384,
+  /** JSON body of an HTTP request. */
+  body: 65_536,
+  /** Time to sign in after the connection opened. */
+  authenticate: 5_000,
+  /** Letters that wait for one account: how many, and their sealed bytes. */
+  inboxRows: 10_000,
+  inboxBytes: 64 * 1024 * 1024,
+  /** Bytes buffered for a reader that doesn't read, then the connection is closed. */
+  buffered: 262_144,
+  /** An invite's life. */
+  invite: 7 * 24 * 3_600_000,
+  /** The setup link's life. */
+  setupLink: 30 * 60_000,
+  /** An HTTP token's life. */
+  token: 3_600_000,
+  /** A playback grant must be opened within. */
+  grantOpen: 10 * 60_000,
+  /** A grant lives, while used, up to the title's length plus this. */
+  grantExtra: 6 * 3_600_000,
+  /** Ping interval; a link that is silent for two is dead (≤ 45 s). */
+  ping: 20_000,
+} as const;

@@ -1,0 +1,267 @@
+import { z } from "zod";
+import type { ErrorCode } from "./errors.ts";
+import { AccountId, DeviceId, Hash, Incarnation, MessageId, ServerId, StreamId, TitleId } from "./ids.ts";
+import { LibraryView, TitleDetail } from "./library.ts";
+import { limits } from "./limits.ts";
+import { Row, RowClass, RowKind } from "./rows.ts";
+
+/** The protocol's version, agreed in the first frame. */
+export const protocolVersion = 1;
+/** The WebSocket path and subprotocol. */
+export const socketPath = "/api/socket";
+export const subprotocol = "snug.1";
+
+const bytes = (most: number) =>
+  z.instanceof(Uint8Array).refine((value) => value.length > 0 && value.length <= most);
+const text64 = (most: number) =>
+  z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+$/)
+    .max(Math.ceil((most * 4) / 3));
+const seq = z.int().nonnegative();
+const time = z.int().nonnegative();
+const empty = z.strictObject({});
+
+/** One leaf of the directory log: a statement, and with a genesis the account's inbox stream. */
+export const DirectoryEntry = z.strictObject({
+  statement: bytes(limits.statement),
+  inbox: StreamId.nullable(),
+});
+export type DirectoryEntry = z.infer<typeof DirectoryEntry>;
+
+/** An invite as its maker lists it. Never the secret. */
+export const InviteView = z.strictObject({
+  /** SHA-256 of the admit value. */
+  hash: Hash,
+  usesLeft: z.int().nonnegative(),
+  created: time,
+  expires: time,
+});
+export type InviteView = z.infer<typeof InviteView>;
+
+/** Who may call: `nobody` = without signing in, `member` = any signed-in device, `admin` = a device of an administrator. */
+export type Caller = "nobody" | "member" | "admin";
+
+export interface Operation {
+  readonly transport: "socket" | { readonly method: "GET" | "POST" | "DELETE"; readonly path: string };
+  readonly who: Caller;
+  readonly request: z.ZodType;
+  readonly response: z.ZodType;
+  /** Codes it may answer besides malformed, unauthenticated, too-many, too-large, unavailable, internal. */
+  readonly errors: readonly ErrorCode[];
+}
+
+const define = <T extends Record<string, Operation>>(table: T): T => table;
+
+/** The table of operations: an operation is written once, here (docs/spec/protocol.md explains each). */
+export const operations = define({
+  "sign-in": {
+    transport: "socket",
+    who: "nobody",
+    request: z.strictObject({
+      version: z.int().positive(),
+      account: AccountId,
+      device: DeviceId,
+      /** Ed25519 over {@link signInBytes} */
+      signature: bytes(64),
+    }),
+    response: z.strictObject({
+      version: z.int().positive(),
+      server: ServerId,
+      incarnation: Incarnation,
+      checkpoint: z.string().max(1024),
+      role: z.enum(["admin", "member"]),
+      inbox: StreamId,
+      /** Highest send counter seen of this device, by stream. */
+      counters: z.array(z.strictObject({ stream: StreamId, counter: z.int().positive() })),
+      /** This device's stored cursor in its inbox. */
+      cursor: seq,
+      online: z.array(AccountId),
+      serverName: z.string().max(255),
+      /** https origins for invites, best first. */
+      addresses: z.array(z.string().max(300)).max(8),
+      /** SHA-256 of the TLS authority's certificate (DER), null when publicly trusted. */
+      authority: Hash.nullable(),
+    }),
+    errors: ["unauthenticated", "upgrade", "forbidden"],
+  },
+  "directory-read": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ from: seq }),
+    response: z.strictObject({
+      from: seq,
+      entries: z.array(DirectoryEntry).max(limits.directoryPage),
+      size: seq,
+      checkpoint: z.string().max(1024),
+    }),
+    errors: [],
+  },
+  "statement-append": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ statement: bytes(limits.statement) }),
+    response: z.strictObject({ index: seq }),
+    errors: ["conflict", "forbidden", "policy"],
+  },
+  submit: {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({
+      stream: StreamId,
+      kind: RowKind,
+      class: RowClass,
+      id: MessageId,
+      counter: z.int().positive(),
+      sealed: bytes(limits.sealed),
+      expires: time.nullable(),
+    }),
+    response: z.strictObject({ seq: z.int().positive(), rowHash: Hash, accepted: time }),
+    errors: ["id-conflict", "out-of-order", "not-found", "policy", "quota", "too-large"],
+  },
+  /** Subscribes from a cursor: rows follow as `rows` events, first the stored ones, then each new one. */
+  "stream-read": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ stream: StreamId, incarnation: Incarnation, after: seq }),
+    response: z.strictObject({ head: seq }),
+    errors: ["not-found", "incarnation-changed", "rolled-back"],
+  },
+  /** The device has durably stored everything up to `seq`. */
+  "stream-cursor": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ stream: StreamId, incarnation: Incarnation, seq }),
+    response: empty,
+    errors: ["not-found", "incarnation-changed", "rolled-back"],
+  },
+  /** Which of one's own accepted messages have reached every active device of their recipients. */
+  "delivery-read": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ ids: z.array(MessageId).max(256) }),
+    response: z.strictObject({ delivered: z.array(MessageId).max(256) }),
+    errors: [],
+  },
+  "invite-create": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({
+      hash: Hash,
+      uses: z.int().min(1).max(100),
+      lifetime: z.int().min(60_000).max(limits.invite),
+    }),
+    response: InviteView,
+    errors: ["conflict", "quota"],
+  },
+  "invite-list": {
+    transport: "socket",
+    who: "member",
+    request: empty,
+    response: z.strictObject({ invites: z.array(InviteView) }),
+    errors: [],
+  },
+  "invite-revoke": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ hash: Hash }),
+    response: empty,
+    errors: ["not-found"],
+  },
+  /** A short-lived bearer token for HTTP, for this device. */
+  "token-create": {
+    transport: "socket",
+    who: "member",
+    request: empty,
+    response: z.strictObject({ token: z.string().regex(/^[A-Za-z0-9_-]{43}$/), expires: time }),
+    errors: [],
+  },
+  /** A playback grant for players that can't sign in: a path any HLS player opens. */
+  "grant-create": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ title: TitleId }),
+    response: z.strictObject({ path: z.string().max(300), expires: time }),
+    errors: ["not-found"],
+  },
+  /** Ends this device's tokens, cookies and grants and closes its connection. */
+  "sign-out": { transport: "socket", who: "member", request: empty, response: empty, errors: [] },
+
+  /** What an invite's holder may see before joining; spends nothing. */
+  "invite-look": {
+    transport: { method: "POST", path: "/api/invite" },
+    who: "nobody",
+    request: z.strictObject({ admit: text64(32) }),
+    response: z.strictObject({
+      server: ServerId,
+      serverName: z.string().max(255),
+      /** All statements of the inviter, base64url; empty for the setup link. */
+      inviter: z.array(text64(limits.statement)).max(256),
+    }),
+    errors: ["invite-invalid"],
+  },
+  join: {
+    transport: { method: "POST", path: "/api/join" },
+    who: "nobody",
+    request: z.strictObject({
+      admit: text64(32),
+      genesis: text64(limits.statement),
+      /** Private keys wrapped for recovery. */
+      recovery: text64(limits.recoveryBlob),
+    }),
+    response: z.strictObject({ account: AccountId, inbox: StreamId, incarnation: Incarnation }),
+    errors: ["invite-invalid", "name-taken", "name-invalid", "policy", "conflict"],
+  },
+  /** Bearer token → cookie `__Host-snug-{serverId}`. */
+  "session-create": {
+    transport: { method: "POST", path: "/api/session" },
+    who: "member",
+    request: empty,
+    response: z.strictObject({ expires: time }),
+    errors: [],
+  },
+  "library-read": {
+    transport: { method: "GET", path: "/api/library" },
+    who: "member",
+    request: empty,
+    response: LibraryView,
+    errors: [],
+  },
+  "title-read": {
+    transport: { method: "GET", path: "/api/titles/:title" },
+    who: "member",
+    request: z.strictObject({ title: TitleId }),
+    response: TitleDetail,
+    errors: ["not-found"],
+  },
+});
+
+export type Operations = typeof operations;
+export type OperationName = keyof Operations;
+export type RequestOf<N extends OperationName> = z.infer<Operations[N]["request"]>;
+export type ResponseOf<N extends OperationName> = z.infer<Operations[N]["response"]>;
+type OverSocket<N extends OperationName> = Operations[N]["transport"] extends "socket" ? N : never;
+export type SocketOperation = { [N in OperationName]: OverSocket<N> }[OperationName];
+
+/** What the server sends unasked. */
+export const events = {
+  /** The first frame on a connection, before anything else. */
+  hello: z.strictObject({
+    versions: z.array(z.int().positive()).max(16),
+    server: ServerId,
+    incarnation: Incarnation,
+    nonce: bytes(32),
+  }),
+  directory: z.strictObject({
+    from: seq,
+    entries: z.array(DirectoryEntry).max(limits.directoryPage),
+    checkpoint: z.string().max(1024),
+  }),
+  presence: z.strictObject({ account: AccountId, online: z.boolean() }),
+  rows: z.strictObject({ stream: StreamId, rows: z.array(Row).max(limits.rowBatch) }),
+  delivered: z.strictObject({ ids: z.array(MessageId).max(256) }),
+  library: z.strictObject({ revision: z.int().nonnegative() }),
+} as const;
+
+export type EventName = keyof typeof events;
+export type EventOf<N extends EventName> = z.infer<(typeof events)[N]>;
