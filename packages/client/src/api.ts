@@ -1,0 +1,160 @@
+import type {
+  AccountId,
+  DeviceId,
+  InviteView,
+  LibraryView,
+  MessageId,
+  ServerId,
+  TitleDetail,
+  TitleId,
+} from "@snug/protocol";
+
+/** Whom we know how well. Only "verified" is ever shown in green. */
+export type Trust =
+  | { readonly how: "unverified" }
+  /** Through a one-use invite: both sides checked each other's keys by its secret. */
+  | { readonly how: "verified"; readonly by: "invite" | "safety-number" | "self" }
+  /** The keys changed without the recovery key's word: nothing is sent until the person is looked at again. */
+  | { readonly how: "key-changed"; readonly when: number };
+
+export interface Person {
+  readonly account: AccountId;
+  readonly name: string;
+  readonly online: boolean;
+  readonly role: "admin" | "member";
+  readonly trust: Trust;
+  readonly removed: boolean;
+  /** A quiet notice, in words ("renewed their keys with the recovery code"), or null. */
+  readonly notice: string | null;
+  /** The account has statements this version doesn't understand; nothing new is sent to it. */
+  readonly newer: boolean;
+}
+
+/** A letter as shown. Times in ms since 1970; they order nothing (`order` does). */
+export interface Letter {
+  readonly id: MessageId;
+  /** Who this thread is with: the other account, or oneself. */
+  readonly thread: AccountId;
+  readonly from: AccountId;
+  readonly text: string;
+  /** The sender's clock. */
+  readonly time: number;
+  /** Rises with each letter of the store; the key for paging. */
+  readonly order: number;
+  readonly state:
+    | { readonly is: "received"; readonly gapBefore: boolean }
+    | { readonly is: "queued" }
+    /** Waits for something a person should know, in words. */
+    | { readonly is: "held"; readonly why: string }
+    | { readonly is: "accepted" }
+    | { readonly is: "delivered" };
+}
+
+export interface Thread {
+  readonly account: AccountId;
+  readonly last: Letter | null;
+  readonly unread: number;
+}
+
+export type Connection =
+  | { readonly is: "connecting" }
+  | { readonly is: "online" }
+  /** `retryAt` in ms since 1970. */
+  | { readonly is: "offline"; readonly why: string; readonly retryAt: number }
+  /** Stopped for good until a person acts: dishonest or restored server, revoked device, newer protocol. */
+  | { readonly is: "stopped"; readonly code: string; readonly why: string };
+
+/** Something a person should see once: refused rows, a forged binding, a bent directory. */
+export interface Notice {
+  readonly id: number;
+  readonly time: number;
+  readonly level: "quiet" | "loud";
+  readonly text: string;
+}
+
+/** All a client shows; plain data, replaced as a whole at each change, safe to post between threads. */
+export type ClientState =
+  | { readonly phase: "new" }
+  | {
+      readonly phase: "joined";
+      readonly me: {
+        readonly account: AccountId;
+        readonly device: DeviceId;
+        readonly name: string;
+        readonly role: "admin" | "member";
+      };
+      readonly server: {
+        readonly id: ServerId;
+        readonly name: string;
+        /** The origin this client talks to. */
+        readonly origin: string;
+      };
+      readonly connection: Connection;
+      readonly people: readonly Person[];
+      readonly threads: readonly Thread[];
+      /** null until first loaded. */
+      readonly library: LibraryView | null;
+      readonly notices: readonly Notice[];
+    }
+  | { readonly phase: "ended"; readonly why: string };
+
+export interface InviteLook {
+  readonly serverName: string;
+  /** Checked against the link; null for the setup link. */
+  readonly inviterName: string | null;
+  readonly once: boolean;
+}
+
+/** The one door. Every failure is a SnugError with a code of the closed list, or a NetworkError. */
+export interface Client {
+  readonly state: ClientState;
+  /** Called after each change of `state`. Returns the way to stop. */
+  subscribe(listener: () => void): () => void;
+  /** Called for each new letter that arrives, after it is durable and opened. */
+  onLetter(listener: (letter: Letter) => void): () => void;
+
+  lookAtInvite(link: string): Promise<InviteLook>;
+  /** Makes the account and this device. The recovery code is returned once and kept nowhere. */
+  join(of: { readonly link: string; readonly name: string }): Promise<{ readonly recoveryCode: string }>;
+
+  /** Resolves once the letter is durable in the outbox. */
+  send(to: AccountId, text: string): Promise<MessageId>;
+  /** Resolves once the letter has left the outbox (accepted or delivered), or rejects with what holds it. */
+  settled(id: MessageId): Promise<void>;
+  /** Letters of one thread, oldest first, those before `before` (an order), at most `most`. */
+  letters(of: {
+    readonly thread: AccountId;
+    readonly before?: number;
+    readonly most: number;
+  }): Promise<readonly Letter[]>;
+  markRead(thread: AccountId): Promise<void>;
+
+  /** A link for one person (`uses` 1) or counted. */
+  invite(of: { readonly uses: number }): Promise<string>;
+  invites(): Promise<readonly InviteView[]>;
+
+  /** 60 digits in 12 groups of five, the same on both sides. */
+  safetyNumber(account: AccountId): Promise<string>;
+  setVerified(account: AccountId, verified: boolean): Promise<void>;
+  /** After a loud key change: go on with the new keys, as unverified. Held letters are sealed anew. */
+  acceptNewKeys(account: AccountId): Promise<void>;
+  dismissNotice(id: number): Promise<void>;
+
+  title(id: TitleId): Promise<TitleDetail>;
+  /** Browser: makes sure that the cookie for /m/me/… is there. Node: nothing to do. */
+  openMedia(): Promise<void>;
+  /** An absolute URL of the title's master playlist under a playback grant. */
+  playbackUrl(id: TitleId): Promise<string>;
+
+  /** Ends this device here; its keys are erased. */
+  signOut(): Promise<void>;
+  /** Removes the account from the server for good, by a signed statement, then ends. */
+  leave(): Promise<void>;
+  /** Closes connection and store; nothing is left running. */
+  close(): Promise<void>;
+}
+
+/** The server could not be reached, or the connection broke in the middle. */
+export class NetworkError extends Error {
+  override readonly name = "NetworkError";
+}
