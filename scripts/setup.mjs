@@ -13,7 +13,7 @@ export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/[/\\]
 const OLDEST_HOST_NODE = 24;
 
 /** A fault with a message meant for the person at the terminal: one line, no stack. */
-export class SetupError extends Error {}
+class SetupError extends Error {}
 
 /**
  * Installs what is missing, builds the web bundle when its sources changed, and (forTests) the system's tools.
@@ -138,7 +138,7 @@ const BUNDLED_PACKAGES = ["client", "crypto", "media", "protocol", "web"];
 const NOT_BUNDLED = new Set(["dist", "node_modules", "test"]);
 
 /** Builds packages/web unless the bundle's record names the present contents of all its sources. */
-export async function buildWeb(node) {
+async function buildWeb(node) {
   const record = join(root, "packages", "web", "dist", ".built");
   const sources = fingerprintOfWebSources();
   if (existsSync(record) && readFileSync(record, "utf8") === sources) return;
@@ -183,7 +183,7 @@ const TOOLS = [
 ];
 
 /** Installs what the tests run beside Snug by apt-get as root; else says what to install. */
-export async function installSystemTools() {
+async function installSystemTools() {
   const missing = missingTools();
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((tool) => tool.debian))];
