@@ -1,0 +1,176 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { StartError } from "./startError.ts";
+
+/** The version of the data folder's layout that this program writes. A folder with a higher one is refused. */
+export const folderVersion = 1;
+const versionFile = "version";
+const lockFile = "lock";
+
+/** Paths inside a data folder. */
+export interface FolderPaths {
+  readonly root: string;
+  readonly database: string;
+  readonly keys: string;
+  readonly tls: string;
+  readonly indexes: string;
+}
+
+/** A data folder that no other server has open. Disposing gives it free. */
+export interface DataFolder extends Disposable {
+  readonly paths: FolderPaths;
+}
+
+function pathsOf(root: string): FolderPaths {
+  return {
+    root,
+    database: join(root, "snug.db"),
+    keys: join(root, "keys"),
+    tls: join(root, "tls"),
+    indexes: join(root, "indexes"),
+  };
+}
+
+/**
+ * Opens the data folder, or makes it: everything is written into a sibling that is renamed last, so that a start
+ * that fails or is killed leaves no half of a folder. `fill` writes what a new folder holds.
+ * Throws StartError for a folder in use, of a newer version, not ours, or on a disk that can't be written and fsynced.
+ */
+export async function openFolder(
+  data: string,
+  fill: (paths: FolderPaths) => Promise<void>,
+): Promise<DataFolder> {
+  const root = resolve(data);
+  if (await isNew(root)) await makeFolder(root, fill);
+  else await checkVersion(root);
+  await probe(root);
+  const lock = takeLock(root);
+  if (!lock) throw new StartError(`another server is running on the data folder ${root}`);
+  return { paths: pathsOf(root), [Symbol.dispose]: () => lock.close() };
+}
+
+/** Whether a server has the folder open now. */
+export function isInUse(data: string): boolean {
+  const lock = takeLock(resolve(data));
+  lock?.close();
+  return lock === undefined;
+}
+
+/** The paths of an existing folder; throws StartError when there is none of a version we know. */
+export async function findFolder(data: string): Promise<FolderPaths> {
+  const root = resolve(data);
+  if (await isNew(root)) throw new StartError(`there is no Snug data folder at ${root}`);
+  await checkVersion(root);
+  return pathsOf(root);
+}
+
+async function isNew(root: string): Promise<boolean> {
+  try {
+    return (await readdir(root)).length === 0;
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") return true;
+    if (code === "ENOTDIR") throw new StartError(`${root} is a file, not a data folder`);
+    throw new StartError(`the data folder ${root} can't be read (${code})`, { cause });
+  }
+}
+
+async function checkVersion(root: string): Promise<void> {
+  const text = await readFile(join(root, versionFile), "utf8").catch((cause: unknown) => {
+    throw new StartError(`${root} is not empty and not a Snug data folder`, { cause });
+  });
+  const version = /^[0-9]{1,6}\n$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(version))
+    throw new StartError(`${root} is not a Snug data folder: its version is unreadable`);
+  if (version > folderVersion) {
+    throw new StartError(
+      `the data folder ${root} was made by a newer Snug (version ${version}, this one knows ${folderVersion})`,
+    );
+  }
+}
+
+async function makeFolder(root: string, fill: (paths: FolderPaths) => Promise<void>): Promise<void> {
+  const parent = dirname(root);
+  const made = await mkdir(parent, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+    throw unwritable(root, cause);
+  });
+  const temporary = join(parent, `.${basename(root)}-${randomBytes(6).toString("hex")}`);
+  try {
+    await mkdir(temporary, { mode: 0o700 });
+    await probe(temporary);
+    const paths = pathsOf(temporary);
+    for (const folder of [paths.keys, paths.tls, paths.indexes]) await mkdir(folder, { mode: 0o700 });
+    await fill(paths);
+    takeLock(temporary)?.close();
+    await writeFile(join(temporary, versionFile), `${folderVersion}\n`, { mode: 0o600, flush: true });
+    await syncFolder(temporary);
+    await rename(temporary, root);
+    await syncFolder(parent);
+  } catch (cause) {
+    await rm(temporary, { recursive: true, force: true });
+    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    if (cause instanceof StartError) throw cause;
+    throw unwritable(root, cause as NodeJS.ErrnoException);
+  }
+}
+
+/** Writes, fsyncs and removes a file: what can't be made durable must not be promised. */
+async function probe(root: string): Promise<void> {
+  const path = join(root, `.probe-${randomBytes(6).toString("hex")}`);
+  try {
+    const file = await open(path, "wx", 0o600);
+    try {
+      await file.writeFile("snug");
+      await file.sync();
+    } finally {
+      await file.close();
+      await rm(path, { force: true });
+    }
+    await syncFolder(root);
+  } catch (cause) {
+    throw unwritable(root, cause as NodeJS.ErrnoException);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function unwritable(root: string, cause: NodeJS.ErrnoException): StartError {
+  return new StartError(
+    `the data folder ${root} can't be written and fsynced (${cause.code ?? cause.message})`,
+    {
+      cause,
+    },
+  );
+}
+
+/** A lock of the operating system, by way of SQLite: it ends with the process, however that ends. */
+function takeLock(root: string): DatabaseSync | undefined {
+  const lock = new DatabaseSync(join(root, lockFile), { timeout: 0 });
+  try {
+    lock.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE; COMMIT");
+    return lock;
+  } catch (cause) {
+    lock.close();
+    if (/locked/.test((cause as Error).message)) return undefined;
+    throw cause;
+  }
+}
+
+/** True for a folder that exists; a file or nothing is not one. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    return false;
+  }
+}

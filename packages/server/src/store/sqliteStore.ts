@@ -1,0 +1,258 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
+import {
+  type AccountId,
+  type DeviceId,
+  type DirectoryEntry,
+  type Hash,
+  type Incarnation,
+  type InviteView,
+  type MessageId,
+  type Row,
+  SnugError,
+  type StreamId,
+} from "@snug/protocol";
+import { openReader } from "./schema.ts";
+import type {
+  Appended,
+  Invite,
+  MessageRef,
+  NewAccount,
+  NewRow,
+  NewStatement,
+  Pass,
+  Quota,
+  StatementEffects,
+  Store,
+} from "./store.ts";
+import type { WriteCall, WriteName, WriteResult } from "./writer.ts";
+import type { Writes } from "./writes.ts";
+
+type Values = Record<string, unknown>;
+interface Waiting {
+  readonly resolve: (value: never) => void;
+  readonly reject: (reason: SnugError) => void;
+}
+
+/** Rows read in one go at most; the byte bound usually ends a page earlier. */
+const pageRows = 64;
+
+/** The embedded store: one writer in a worker, one reader here. */
+export class SqliteStore implements Store {
+  readonly incarnation: Incarnation;
+  readonly #reader: DatabaseSync;
+  readonly #prepared = new Map<string, StatementSync>();
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #queued: WriteCall[] = [];
+  #number = 0;
+  #failed: SnugError | undefined;
+
+  /** The file must exist (makeDatabase). */
+  constructor(path: string) {
+    this.#reader = openReader(path);
+    this.incarnation = this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value as Incarnation;
+    this.#worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: { path } });
+    this.#worker.on("message", (results: readonly WriteResult[]) => this.#settle(results));
+    this.#worker.on("error", (cause) => this.#fail(cause));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#failed ??= new SnugError("unavailable", "the server is closing");
+    this.#flush();
+    const ended = new Promise((resolve) => this.#worker.once("exit", resolve));
+    this.#worker.postMessage("close");
+    await ended;
+    this.#reader.close();
+  }
+
+  async checkpoint(): Promise<{ text: string; size: number } | null> {
+    const text = this.#get("SELECT value FROM meta WHERE key = 'checkpoint'")?.value;
+    const size = this.#get("SELECT coalesce(max(idx) + 1, 0) AS size FROM statements")?.size;
+    return typeof text === "string" ? { text, size: Number(size) } : null;
+  }
+
+  async directory(from: number, most: number): Promise<DirectoryEntry[]> {
+    const found = this.#all(
+      "SELECT statement, inbox FROM statements WHERE idx >= ? ORDER BY idx LIMIT ?",
+      from,
+      most,
+    );
+    return found.map((entry) => entry as unknown as DirectoryEntry);
+  }
+
+  addAccount(account: NewAccount): Promise<void> {
+    return this.#write("addAccount", account);
+  }
+
+  addStatement(statement: NewStatement, effects: StatementEffects): Promise<void> {
+    return this.#write("addStatement", statement, effects);
+  }
+
+  async inboxOf(account: AccountId): Promise<StreamId | undefined> {
+    return this.#get("SELECT inbox FROM accounts WHERE account = ?", account)?.inbox as StreamId | undefined;
+  }
+
+  append(row: NewRow, quota: Quota): Promise<Appended> {
+    return this.#write("append", row, quota);
+  }
+
+  async rows(stream: StreamId, after: number, bytes: number): Promise<Row[]> {
+    const found = this.#all(
+      `SELECT streams.stream, rows.seq, rows.incarnation, kind, 'durable' AS class, rows.account, device, message AS id,
+        counter, generation, epoch, sealed_hash AS sealedHash, sealed, rows.accepted, rows.expires, previous,
+        row_hash AS rowHash, size
+        FROM streams JOIN rows ON rows.stream = streams.id LEFT JOIN bodies ON bodies.row = rows.id
+        WHERE streams.stream = ? AND rows.seq > ? ORDER BY rows.seq LIMIT ?`,
+      stream,
+      after,
+      pageRows,
+    );
+    const page: Row[] = [];
+    let sum = 0;
+    for (const { size, ...row } of found) {
+      sum += row.sealed === null ? 0 : Number(size);
+      if (page.length > 0 && sum > bytes) break;
+      page.push(row as Row);
+    }
+    return page;
+  }
+
+  async head(stream: StreamId): Promise<number | undefined> {
+    return this.#get("SELECT head FROM streams WHERE stream = ?", stream)?.head as number | undefined;
+  }
+
+  async counters(device: DeviceId): Promise<{ stream: StreamId; counter: number }[]> {
+    return this.#all(
+      "SELECT streams.stream, counter FROM counters JOIN streams ON streams.id = counters.stream WHERE device = ?",
+      device,
+    ).map((found) => ({ ...found }) as { stream: StreamId; counter: number });
+  }
+
+  async cursor(device: DeviceId, stream: StreamId): Promise<number> {
+    const found = this.#get(
+      "SELECT seq FROM cursors JOIN streams ON streams.id = cursors.stream WHERE device = ? AND streams.stream = ?",
+      device,
+      stream,
+    );
+    return Number(found?.seq ?? 0);
+  }
+
+  moveCursor(device: DeviceId, stream: StreamId, seq: number): Promise<MessageRef[]> {
+    return this.#write("moveCursor", device, stream, seq);
+  }
+
+  async delivered(account: AccountId, ids: readonly MessageId[]): Promise<MessageId[]> {
+    const isThere = (id: MessageId): boolean => {
+      const found = this.#get(
+        `SELECT count(*) AS sent, coalesce(sum(rows.seq <= streams.delivered), 0) AS delivered
+          FROM rows JOIN streams ON streams.id = rows.stream WHERE message = ? AND rows.account = ?`,
+        id,
+        account,
+      );
+      return Number(found?.sent) > 0 && found?.sent === found?.delivered;
+    };
+    return ids.filter(isThere);
+  }
+
+  async invite(hash: Hash): Promise<Invite | undefined> {
+    const found = this.#get(
+      "SELECT hash, account, uses_left AS usesLeft, created, expires FROM invites WHERE hash = ?",
+      hash,
+    );
+    return found as Invite | undefined;
+  }
+
+  addInvite(invite: Invite, most: number): Promise<void> {
+    return this.#write("addInvite", invite, most);
+  }
+
+  async invites(account: AccountId, now: number): Promise<InviteView[]> {
+    return this.#all(
+      `SELECT hash, uses_left AS usesLeft, created, expires FROM invites
+        WHERE account = ? AND uses_left > 0 AND expires > ? ORDER BY created`,
+      account,
+      now,
+    ).map((found) => ({ ...found }) as unknown as InviteView);
+  }
+
+  removeInvite(account: AccountId, hash: Hash): Promise<void> {
+    return this.#write("removeInvite", account, hash);
+  }
+
+  replaceSetupLink(invite: Invite | null): Promise<void> {
+    return this.#write("replaceSetupLink", invite);
+  }
+
+  addPass(pass: Pass): Promise<void> {
+    return this.#write("addPass", pass);
+  }
+
+  async pass(hash: Hash): Promise<Pass | undefined> {
+    const found = this.#get(
+      "SELECT hash, kind, account, device, title, opened, expires FROM passes WHERE hash = ?",
+      hash,
+    );
+    if (!found) return undefined;
+    const { title, opened, ...pass } = found;
+    return (pass.kind === "grant" ? { ...pass, title, opened } : pass) as unknown as Pass;
+  }
+
+  openGrant(hash: Hash, opened: number, expires: number): Promise<void> {
+    return this.#write("openGrant", hash, opened, expires);
+  }
+
+  endPasses(device: DeviceId): Promise<void> {
+    return this.#write("endPasses", device);
+  }
+
+  sweep(now: number): Promise<void> {
+    return this.#write("sweep", now);
+  }
+
+  #write<N extends WriteName>(name: N, ...args: Parameters<Writes[N]>): Promise<ReturnType<Writes[N]>> {
+    if (this.#failed) return Promise.reject(this.#failed);
+    const number = this.#number++;
+    // What comes within a tick travels as one message.
+    if (this.#queued.length === 0) setImmediate(() => this.#flush());
+    this.#queued.push({ number, name, args } as unknown as WriteCall);
+    return new Promise((resolve, reject) => this.#waiting.set(number, { resolve, reject }));
+  }
+
+  #flush(): void {
+    if (this.#queued.length === 0) return;
+    this.#worker.postMessage(this.#queued);
+    this.#queued = [];
+  }
+
+  #settle(results: readonly WriteResult[]): void {
+    for (const result of results) {
+      const waiting = this.#waiting.get(result.number);
+      this.#waiting.delete(result.number);
+      if ("value" in result) waiting?.resolve(result.value as never);
+      else waiting?.reject(new SnugError(result.code, result.message));
+    }
+  }
+
+  #fail(cause: unknown): void {
+    this.#failed = new SnugError("unavailable", "the database's writer stopped", { cause });
+    for (const { reject } of this.#waiting.values()) reject(this.#failed);
+    this.#waiting.clear();
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Values | undefined {
+    return this.#prepare(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Values[] {
+    return this.#prepare(sql).all(...values);
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#prepared.get(sql);
+    if (known) return known;
+    const prepared = this.#reader.prepare(sql);
+    this.#prepared.set(sql, prepared);
+    return prepared;
+  }
+}

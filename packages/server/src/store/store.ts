@@ -1,0 +1,143 @@
+import type {
+  AccountId,
+  DeviceId,
+  DirectoryEntry,
+  Hash,
+  Incarnation,
+  InviteView,
+  MessageId,
+  Row,
+  StreamId,
+  TitleId,
+} from "@snug/protocol";
+
+/** A row as its sender hands it in; the log adds sequence, time and hashes. */
+export interface NewRow {
+  readonly stream: StreamId;
+  readonly kind: Row["kind"];
+  readonly account: AccountId;
+  readonly device: DeviceId;
+  readonly id: MessageId;
+  readonly counter: number;
+  readonly sealed: Uint8Array;
+  readonly expires: number | null;
+  /** ms since 1970 */
+  readonly now: number;
+}
+
+/** What an append comes to. `fresh` is null for an expected double: its first sequence again, nothing written. */
+export interface Appended {
+  readonly seq: number;
+  readonly rowHash: Hash;
+  readonly accepted: number;
+  readonly fresh: Row | null;
+}
+
+/** One message, as its sender knows it. */
+export interface MessageRef {
+  readonly account: AccountId;
+  readonly id: MessageId;
+}
+
+/** A new leaf of the directory log with the checkpoint that covers it. Only its hash and place mean anything here. */
+export interface NewStatement {
+  readonly index: number;
+  readonly account: AccountId;
+  readonly statement: Uint8Array;
+  readonly checkpoint: string;
+  readonly now: number;
+}
+
+/** An account that joins. */
+export interface NewAccount extends NewStatement {
+  readonly device: DeviceId;
+  readonly inbox: StreamId;
+  readonly recovery: Uint8Array;
+  /** The invite that is spent with it. */
+  readonly invite: Hash;
+}
+
+/** What a statement changes besides the log. */
+export interface StatementEffects {
+  readonly addedDevices: readonly DeviceId[];
+  readonly endedDevices: readonly DeviceId[];
+}
+
+export interface Invite {
+  readonly hash: Hash;
+  /** null in the setup link */
+  readonly account: AccountId | null;
+  readonly usesLeft: number;
+  readonly created: number;
+  readonly expires: number;
+}
+
+/** Something that lets its holder in for a while, kept as the SHA-256 of what the holder has. Times in ms since 1970. */
+export type Pass = {
+  readonly hash: Hash;
+  readonly account: AccountId;
+  readonly device: DeviceId;
+  readonly expires: number;
+} & (
+  | { readonly kind: "token" | "session" }
+  /** `opened` is null until the first use. */
+  | { readonly kind: "grant"; readonly title: TitleId; readonly opened: number | null }
+);
+
+/** How many rows, and how many of their sealed bytes, may wait for one account. */
+export interface Quota {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/**
+ * What the server remembers: domain operations, each one transaction, durable (fsynced) when its promise resolves.
+ * Refusals are SnugErrors, decided before anything is written; anything else that goes wrong is `internal`.
+ * `packages/server/test/storeContract.ts` says in tests what every implementation owes.
+ */
+export interface Store extends AsyncDisposable {
+  readonly incarnation: Incarnation;
+
+  /** The newest checkpoint and the number of statements; null before the first. */
+  checkpoint(): Promise<{ readonly text: string; readonly size: number } | null>;
+  /** Statements from an index on, at most `most`, in order. */
+  directory(from: number, most: number): Promise<readonly DirectoryEntry[]>;
+  /** Account, inbox, device, statement, checkpoint and the invite's use in one. Throws `invite-invalid`, `conflict`. */
+  addAccount(account: NewAccount): Promise<void>;
+  /** Throws `conflict` when the index is taken. Ended devices lose their passes with it. */
+  addStatement(statement: NewStatement, effects: StatementEffects): Promise<void>;
+  inboxOf(account: AccountId): Promise<StreamId | undefined>;
+
+  /** Checks in the order of D4 and appends. Throws `not-found`, `id-conflict`, `out-of-order`, `quota`. */
+  append(row: NewRow, quota: Quota): Promise<Appended>;
+  /** Rows above a sequence, in order, at least one if there is one, sealed bytes up to about `bytes` in all. */
+  rows(stream: StreamId, after: number, bytes: number): Promise<readonly Row[]>;
+  /** Sequence of the newest row, 0 when empty; undefined for an unknown stream. */
+  head(stream: StreamId): Promise<number | undefined>;
+  /** Highest send counter seen of a device, by stream. */
+  counters(device: DeviceId): Promise<readonly { readonly stream: StreamId; readonly counter: number }[]>;
+  cursor(device: DeviceId, stream: StreamId): Promise<number>;
+  /** Moves a cursor, never back. Returns what this was the last active device to receive. Throws `rolled-back` above the head. */
+  moveCursor(device: DeviceId, stream: StreamId, seq: number): Promise<readonly MessageRef[]>;
+  /** Which of an account's messages have reached every active device of every recipient. */
+  delivered(account: AccountId, ids: readonly MessageId[]): Promise<readonly MessageId[]>;
+
+  invite(hash: Hash): Promise<Invite | undefined>;
+  /** Throws `conflict` for a known hash and `quota` above `most` living invites of the account. */
+  addInvite(invite: Invite, most: number): Promise<void>;
+  /** Living invites of an account, oldest first. */
+  invites(account: AccountId, now: number): Promise<readonly InviteView[]>;
+  /** Throws `not-found`, also for another account's. */
+  removeInvite(account: AccountId, hash: Hash): Promise<void>;
+  /** Puts the one setup link in place of any former; null only takes it away. */
+  replaceSetupLink(invite: Invite | null): Promise<void>;
+
+  addPass(pass: Pass): Promise<void>;
+  pass(hash: Hash): Promise<Pass | undefined>;
+  /** First use of a grant: from now on it lives until `expires`. */
+  openGrant(hash: Hash, opened: number, expires: number): Promise<void>;
+  endPasses(device: DeviceId): Promise<void>;
+
+  /** Erases bodies by D12 and D13 and forgets what has expired. */
+  sweep(now: number): Promise<void>;
+}
