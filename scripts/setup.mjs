@@ -52,7 +52,7 @@ export async function installPackages() {
     ...flags,
     "--loglevel=error",
   ]);
-  if (outcome.code !== 0) throw new SetupError(`npm ci failed:\n${withoutEngineNoise(outcome.output)}`);
+  if (outcome.code !== 0) throw new SetupError(`npm ci failed:\n${essence(outcome.output)}`);
 }
 
 /** npm writes the hidden lockfile last, so an interrupted installation has none. */
@@ -97,12 +97,13 @@ function npmCommand() {
   return { file: process.platform === "win32" ? "npm.cmd" : "npm", args: [] };
 }
 
-function withoutEngineNoise(output) {
-  const noise = /EBADENGINE|^npm warn\b/i;
-  return output
+/** What npm says went wrong, without its warnings about engines and its page of options. */
+function essence(output) {
+  const lines = output
     .split("\n")
-    .filter((line) => line.trim() !== "" && !noise.test(line))
-    .join("\n");
+    .filter((line) => !/^npm warn\b|EBADENGINE|^npm error\s*$|^\s*$/.test(line));
+  const help = lines.findIndex((line) => /^npm error (Clean install|Usage:)/.test(line));
+  return lines.slice(0, Math.min(help === -1 ? lines.length : help, 20)).join("\n");
 }
 
 // --- Node ---
