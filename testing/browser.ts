@@ -1,0 +1,67 @@
+import { existsSync } from "node:fs";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+
+const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** A real Chromium of the system. It trusts exactly one certificate besides the public ones, by its key. */
+export async function launchBrowser(of: { readonly spki: string }): Promise<Browser> {
+  const executablePath = places.find((place) => existsSync(place));
+  if (!executablePath) throw new Error("no Chromium found: apt-get install chromium");
+  return chromium.launch({
+    executablePath,
+    headless: true,
+    args: [
+      `--ignore-certificate-errors-spki-list=${of.spki}`,
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--autoplay-policy=no-user-gesture-required",
+    ],
+  });
+}
+
+/** A person at a browser of their own: a context with its own storage, and what went wrong in its page. */
+export interface BrowserPerson {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** Uncaught errors and console errors, CSP violations among them. */
+  readonly faults: string[];
+}
+
+export async function openPerson(
+  browser: Browser,
+  size?: { width: number; height: number },
+): Promise<BrowserPerson> {
+  const context = await browser.newContext({ viewport: size ?? { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") faults.push(message.text());
+  });
+  return { context, page, faults };
+}
+
+/** Asks until the answer is truthy; the page's policy forbids eval, so waiting is done from outside. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T> | T,
+  within = 30_000,
+): Promise<NonNullable<T>> {
+  const end = performance.now() + within;
+  let last: unknown;
+  do {
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  } while (performance.now() < end);
+  throw new Error(`${what}: not within ${within} ms`, { cause: last });
+}

@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { type BrowserPerson, eventually, launchBrowser, openPerson } from "./browser.ts";
+import { SAMPLE } from "./counter.ts";
+import { seenPictures, watchPictures } from "./film.ts";
+import { ServedServer, spkiOf } from "./served.ts";
+import { Terminal } from "./terminal.ts";
+
+const snug = new URL("../packages/cli/bin/snug.mjs", import.meta.url).pathname;
+
+/** Opens a link and joins by the page, as a person would. */
+async function joinByPage({ page }: BrowserPerson, link: string, name: string): Promise<void> {
+  await page.goto(link);
+  await page.getByTestId("join-name").fill(name);
+  assert.ok(!page.url().includes("#"), "the secret has left the address bar");
+  await page.getByTestId("join-button").click();
+  const code = await page.getByTestId("recovery-code").textContent({ timeout: 60_000 });
+  assert.match((code ?? "").replaceAll(/[\s-]/g, ""), /^[0-9A-Z]{26,}$/);
+  await page.getByTestId("recovery-done").click();
+  await page.getByTestId("nav-chats").waitFor();
+}
+
+async function makeInvite({ page }: BrowserPerson): Promise<string> {
+  await page.getByTestId("nav-people").click();
+  await page.getByTestId("invite-make").click();
+  const link = page.getByTestId("invite-link");
+  await link.waitFor();
+  const text = await link.evaluate((element) =>
+    element instanceof HTMLInputElement || element instanceof HTMLTextAreaElement
+      ? element.value
+      : (element.textContent ?? ""),
+  );
+  await page.keyboard.press("Escape");
+  return text.trim();
+}
+
+async function openThread(page: Page, name: string): Promise<void> {
+  await page.getByTestId("nav-people").click();
+  await page.getByTestId(`person-${name}`).click();
+  const write = page.getByTestId("composer");
+  await write.waitFor();
+}
+
+async function write(page: Page, text: string): Promise<void> {
+  await page.getByTestId("composer").fill(text);
+  await page.getByTestId("send").click();
+}
+
+const letter = (page: Page, text: string) => page.getByTestId("letter").filter({ hasText: text });
+const stateOf = (page: Page, text: string) => letter(page, text).last().getAttribute("data-state");
+
+describe("the main job", () => {
+  let server: ServedServer;
+  let browser: Browser;
+  let alice: BrowserPerson;
+  let bob: BrowserPerson;
+  let home: string;
+
+  before(async () => {
+    server = await ServedServer.start();
+    browser = await launchBrowser({ spki: await spkiOf(server.port) });
+    alice = await openPerson(browser);
+    bob = await openPerson(browser);
+    home = await mkdtemp(join(tmpdir(), "snug-carol-"));
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.[Symbol.asyncDispose]();
+    if (home) await rm(home, { recursive: true, force: true });
+  });
+
+  it("J1: the setup link makes an administrator, an invite brings a friend, both verified by the link", async () => {
+    assert.ok(server.listening.setupLink);
+    await joinByPage(alice, server.listening.setupLink, "Alice");
+    const link = await makeInvite(alice);
+    assert.match(link, /^https:\/\/[^/]+\/join#/);
+    await joinByPage(bob, link, "Bob");
+    for (const [person, other] of [
+      [alice, "Bob"],
+      [bob, "Alice"],
+    ] as const) {
+      await person.page.getByTestId("nav-people").click();
+      await eventually(`${other} is verified`, async () =>
+        /(?<!not )verified/i.test((await person.page.getByTestId(`person-${other}`).textContent()) ?? ""),
+      );
+    }
+  });
+
+  it("J2: two browsers write both ways; the sender sees queued, accepted and delivered", async () => {
+    await openThread(alice.page, "Bob");
+    await openThread(bob.page, "Alice");
+    await write(alice.page, "the first words here");
+    await letter(bob.page, "the first words here").waitFor();
+    await write(bob.page, "and the first answer");
+    await letter(alice.page, "and the first answer").waitFor();
+    await eventually(
+      "delivered",
+      async () => (await stateOf(alice.page, "the first words here")) === "delivered",
+    );
+  });
+
+  it("J3: a letter to somebody without any connection waits, and arrives once on return", async () => {
+    await bob.context.setOffline(true);
+    await eventually(
+      "Alice sees Bob gone",
+      async () => {
+        await alice.page.getByTestId("nav-people").click();
+        return !/online/i.test((await alice.page.getByTestId("person-Bob").textContent()) ?? "");
+      },
+      60_000,
+    );
+    await openThread(alice.page, "Bob");
+    await write(alice.page, "read this when you are back");
+    await eventually(
+      "accepted",
+      async () => (await stateOf(alice.page, "read this when you are back")) === "accepted",
+    );
+    assert.equal(await letter(bob.page, "read this when you are back").count(), 0);
+    await bob.context.setOffline(false);
+    await letter(bob.page, "read this when you are back").waitFor({ timeout: 60_000 });
+    assert.equal(await letter(bob.page, "read this when you are back").count(), 1);
+    await eventually(
+      "delivered",
+      async () => (await stateOf(alice.page, "read this when you are back")) === "delivered",
+    );
+  });
+
+  it("J4: the server is killed in the middle of letters; nothing is lost, nothing comes twice", async () => {
+    await openThread(alice.page, "Bob");
+    await openThread(bob.page, "Alice");
+    for (let n = 0; n < 6; n++) {
+      await write(alice.page, `over the fall ${n}.`);
+      if (n === 2) await server.restart("SIGKILL");
+    }
+    for (let n = 0; n < 6; n++) {
+      await letter(bob.page, `over the fall ${n}.`).waitFor({ timeout: 60_000 });
+      assert.equal(await letter(bob.page, `over the fall ${n}.`).count(), 1);
+    }
+    await eventually(
+      "all delivered",
+      async () => (await stateOf(alice.page, "over the fall 5.")) === "delivered",
+      60_000,
+    );
+  });
+
+  it("J5: a third person joins in the terminal and writes with the browser", async () => {
+    const link = await makeInvite(alice);
+    await using terminal = await Terminal.open({ env: { SNUG_HOME: home } });
+    const shell = `${process.execPath} ${snug}`;
+    await terminal.type(`clear; ${shell} join '${link}' --name Carol; echo joined=$?`);
+    await terminal.press("Enter");
+    await terminal.shows("joined=0", 60_000);
+    await terminal.type(`clear; ${shell} send Alice 'from the terminal'; echo sent=$?`);
+    await terminal.press("Enter");
+    await terminal.shows("sent=0");
+    await openThread(alice.page, "Carol");
+    await letter(alice.page, "from the terminal").waitFor();
+    await terminal.type(`clear; ${shell}`);
+    await terminal.press("Enter");
+    await terminal.shows(/People/);
+    await terminal.shows(/Videos/);
+    await write(alice.page, "welcome, Carol");
+    await eventually("delivered", async () => (await stateOf(alice.page, "welcome, Carol")) === "delivered");
+    await terminal.shows(/Quit/);
+    await terminal.press("C-c");
+    await terminal.shows("ready$");
+    await terminal.type(`clear; ${shell} read Alice`);
+    await terminal.press("Enter");
+    await terminal.shows("welcome, Carol");
+  });
+
+  it("J6: the film starts at the lowest quality on a thin line and climbs to the highest, no picture lost or doubled", async () => {
+    const { page } = bob;
+    const line = await bob.context.newCDPSession(page);
+    await line.send("Network.enable");
+    const shape = (bytesPerSecond: number) =>
+      line.send("Network.emulateNetworkConditions", {
+        offline: false,
+        latency: 20,
+        downloadThroughput: bytesPerSecond,
+        uploadThroughput: -1,
+      });
+    await shape(20_000);
+    await page.getByTestId("nav-watch").click();
+    await page.getByTestId("title-Test card").click();
+    await page.getByTestId("video").waitFor();
+    await watchPictures(page);
+    const first = await eventually("a first picture", async () => (await seenPictures(page))[0], 60_000);
+    assert.equal(first.rendition, 0, "a thin line starts at 240p");
+    assert.equal(first.frame, Math.round((first.at * SAMPLE.frameRate) / 1e6));
+    await shape(-1);
+    const seen = [first];
+    await eventually(
+      "1440p on screen",
+      async () => {
+        seen.push(...(await seenPictures(page)));
+        return seen.some((picture) => picture.rendition === 2);
+      },
+      60_000,
+    );
+    for (const picture of seen) {
+      assert.equal(picture.frame, Math.round((picture.at * SAMPLE.frameRate) / 1e6), `at ${picture.at}`);
+    }
+    // Every picture in turn, as it lies in the player's buffer across the switches.
+    const video = page.getByTestId("video");
+    await video.evaluate((element: HTMLVideoElement) => element.pause());
+    await seenPictures(page);
+    const renditions = new Set<number | undefined>();
+    const last = Math.max(...seen.map((picture) => picture.frame ?? 0));
+    for (let frame = 0; frame <= last; frame++) {
+      await video.evaluate(
+        (element: HTMLVideoElement, at: number) => {
+          element.currentTime = at;
+        },
+        (frame + 0.5) / SAMPLE.frameRate,
+      );
+      const picture = await eventually(`picture ${frame}`, async () => (await seenPictures(page)).at(-1));
+      assert.equal(picture.frame, frame);
+      renditions.add(picture.rendition);
+    }
+    assert.ok(renditions.has(2));
+  });
+
+  it("J7: a seek lands on its picture, and the film goes on through a restart of the server", async () => {
+    const { page } = bob;
+    const video = page.getByTestId("video");
+    await video.evaluate((element: HTMLVideoElement) => {
+      element.currentTime = 18.5;
+      return element.play();
+    });
+    const there = await eventually("the picture at 18.5 s", async () =>
+      (await seenPictures(page)).find((picture) => (picture.frame ?? 0) >= 444),
+    );
+    assert.ok((there.frame ?? 0) < 470);
+    await page.reload();
+    await video.waitFor();
+    await watchPictures(page);
+    await eventually("it plays", async () => (await seenPictures(page)).length > 3);
+    await server.restart("SIGTERM");
+    await video.evaluate((element: HTMLVideoElement) => {
+      element.currentTime = 12.1;
+      return element.play();
+    });
+    await eventually(
+      "it goes on",
+      async () => (await seenPictures(page)).some((picture) => (picture.frame ?? 0) > 300),
+      60_000,
+    );
+  });
+
+  it("J8: no page had an error, and no policy was broken", () => {
+    const unexpected = (fault: string) =>
+      !/ERR_(CONNECTION|INTERNET|NETWORK)|WebSocket connection/.test(fault);
+    assert.deepEqual(alice.faults.filter(unexpected), []);
+    assert.deepEqual(bob.faults.filter(unexpected), []);
+  });
+});

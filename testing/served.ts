@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { connect } from "node:tls";
+
+const root = new URL("..", import.meta.url).pathname;
+
+/** What `snug serve --json` says first. */
+export interface Listening {
+  readonly event: "listening";
+  readonly url: string;
+  readonly setupLink: string | null;
+  readonly fingerprint: string;
+}
+
+/** A server in a process of its own, started as a user starts it: the entry itself, never through npm. */
+export class ServedServer implements AsyncDisposable {
+  readonly folder: string;
+  readonly videos: string;
+  listening: Listening;
+  /** Everything it wrote to stderr: its log. */
+  log = "";
+  #process: ChildProcess;
+
+  private constructor(folder: string, videos: string, child: ChildProcess, listening: Listening) {
+    this.folder = folder;
+    this.videos = videos;
+    this.#process = child;
+    this.listening = listening;
+  }
+
+  static async start(of: { readonly videos?: string; readonly port?: number } = {}): Promise<ServedServer> {
+    const folder = await mkdtemp(join(tmpdir(), "snug-served-"));
+    const videos = of.videos ?? join(root, "videos");
+    const { child, listening, log } = await run(join(folder, "data"), videos, of.port ?? 0);
+    const served = new ServedServer(folder, videos, child, listening);
+    served.#keep(child, log);
+    return served;
+  }
+
+  get port(): number {
+    return Number(new URL(this.listening.url).port);
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /** Ends the server's own process by the signal and starts it again on the same folder and port. */
+  async restart(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const port = this.port;
+    await this.stop(signal);
+    const { child, listening, log } = await run(join(this.folder, "data"), this.videos, port);
+    this.#process = child;
+    this.listening = listening;
+    this.#keep(child, log);
+  }
+
+  /** Resolves with the exit code once the process has ended; null after a kill. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return this.#process.exitCode;
+    const ended = new Promise<number | null>((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill(signal);
+    return ended;
+  }
+
+  #keep(child: ChildProcess, before: string): void {
+    this.log += before;
+    child.stderr?.on("data", (piece: Buffer) => {
+      this.log += piece.toString();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** base64 SHA-256 of the public key that the server shows on this port: what a browser may be told to trust. */
+export async function spkiOf(port: number): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", servername: "localhost", rejectUnauthorized: false });
+  try {
+    await once(socket, "secureConnect");
+    const key = socket.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
+    if (!key) throw new Error("no certificate shown");
+    return createHash("sha256").update(key).digest("base64");
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function run(
+  data: string,
+  videos: string,
+  port: number,
+): Promise<{ child: ChildProcess; listening: Listening; log: string }> {
+  const child = spawn(
+    process.execPath,
+    [
+      join(root, "packages/cli/bin/snug.mjs"),
+      "serve",
+      "--json",
+      ...["--port", String(port), "--data", data, "--videos", videos],
+    ],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let log = "";
+  const onLog = (piece: Buffer) => {
+    log += piece.toString();
+  };
+  child.stderr.on("data", onLog);
+  const lines = createInterface({ input: child.stdout });
+  const first = await new Promise<string>((resolve, reject) => {
+    lines.once("line", resolve);
+    child.once("exit", (code) =>
+      reject(new Error(`the server ended with ${code} before it listened:\n${log}`)),
+    );
+  });
+  child.stderr.off("data", onLog);
+  return { child, listening: JSON.parse(first) as Listening, log };
+}
