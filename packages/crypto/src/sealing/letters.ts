@@ -1,0 +1,211 @@
+import {
+  type AccountId,
+  type Content,
+  type DeviceId,
+  type KeyId,
+  limits,
+  type MessageId,
+  type Row,
+  type RsaPublic,
+  type ServerId,
+  SnugError,
+} from "@snug/protocol";
+import { CompactEncrypt, CompactSign, compactDecrypt, compactVerify, errors } from "jose";
+import type { Device } from "../identity/accounts.ts";
+import type { Directory } from "../identity/directory.ts";
+import { eddsaKey, oaepKey } from "../identity/keys.ts";
+import { splitCompact } from "./compact.ts";
+import type { AccountKeys } from "./keys.ts";
+import { decodePayload, encodePayload, type LetterPayload } from "./letterPayload.ts";
+
+// Protected headers are these members and the key id, nothing else.
+const sealing = { alg: "RSA-OAEP-256", enc: "A256GCM", typ: "snug-letter" } as const;
+const signing = { alg: "EdDSA", typ: "snug-letter-signed" } as const;
+
+/** What a letter says of itself; the row that carries it says the same. */
+interface Sending {
+  readonly server: ServerId;
+  readonly id: MessageId;
+  readonly counter: number;
+  readonly time: number;
+  readonly checkpoint: string;
+  readonly content: Content;
+  /** In the copy sealed to oneself, whom the letter went to; else null. */
+  readonly copyOf: AccountId | null;
+}
+
+/**
+ * Seals a letter: JWS by the sending device inside JWE to the recipient's key, as the ASCII of the compact form.
+ * `to.key` with `to.keyId` is what `sealingKeyOf` gives. Throws SnugError `malformed` or `too-large` for the text.
+ */
+export async function sealLetter(
+  of: Sending & {
+    readonly from: {
+      readonly account: AccountId;
+      readonly device: DeviceId;
+      readonly key: CryptoKey;
+      readonly deviceKeyId: KeyId;
+    };
+    readonly to: { readonly account: AccountId; readonly keyId: KeyId; readonly key: RsaPublic };
+  },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { from, to, server, id, counter, time, checkpoint, content, copyOf } = of;
+  checkCopy(from.account, to.account, copyOf);
+  const payload = encodePayload({
+    version: 1,
+    server,
+    from: { account: from.account, device: from.device },
+    to: { account: to.account, key: to.keyId },
+    copyOf,
+    id,
+    counter,
+    time,
+    checkpoint,
+    content,
+  });
+  const signed = await new CompactSign(payload)
+    .setProtectedHeader({ ...signing, kid: from.deviceKeyId })
+    .sign(from.key);
+  const sealed = await new CompactEncrypt(new TextEncoder().encode(signed))
+    .setProtectedHeader({ ...sealing, kid: to.keyId })
+    .encrypt(await oaepKey(to.key));
+  return new TextEncoder().encode(sealed);
+}
+
+export interface OpenedLetter {
+  readonly from: AccountId;
+  readonly device: DeviceId;
+  readonly id: MessageId;
+  readonly counter: number;
+  readonly time: number;
+  readonly checkpoint: string;
+  readonly content: Content;
+  readonly copyOf: AccountId | null;
+}
+
+/** What the row outside says, in the server's word. */
+export type LetterRow = Pick<Row, "account" | "device" | "id" | "counter" | "accepted">;
+
+/**
+ * Opens a letter and checks all that can be checked; whether (from, id) was there before is the caller's to know.
+ * Throws SnugError: `too-large`; `malformed` (form, headers, payload, padding); `not-found` (sender not in this
+ * directory: perhaps it is old); `forbidden` (not for this account, not by this sender); `upgrade`.
+ */
+export async function openLetter(
+  sealed: Uint8Array,
+  by: {
+    readonly server: ServerId;
+    readonly me: AccountId;
+    readonly keys: AccountKeys["encryption"];
+    readonly directory: Directory;
+    readonly row: LetterRow;
+  },
+): Promise<OpenedLetter> {
+  const { directory, row } = by;
+  const { signed, kid } = await decrypt(sealed, by.keys);
+  const sender = senderOf(directory, row);
+  const payload = decodePayload(await verify(signed, sender));
+  checkPlace(payload, { ...by, kid });
+  checkCopy(payload.from.account, payload.to.account, payload.copyOf);
+  // Neither clock alone: a lent device could turn its own back, and the server's word is only the server's.
+  if (sender.ends !== null && Math.max(payload.time, row.accepted) >= sender.ends) {
+    throw new SnugError("forbidden", "a letter by a device whose time had ended");
+  }
+  const { id, counter, time, checkpoint, content, copyOf } = payload;
+  return { from: row.account, device: row.device, id, counter, time, checkpoint, content, copyOf };
+}
+
+async function decrypt(
+  sealed: Uint8Array,
+  keys: AccountKeys["encryption"],
+): Promise<{ signed: Uint8Array; kid: KeyId }> {
+  if (sealed.length > limits.sealed) {
+    throw new SnugError(
+      "too-large",
+      `a letter of ${sealed.length} bytes, at most ${limits.sealed} are taken`,
+    );
+  }
+  const { header, text } = splitCompact(sealed, 5);
+  const kid = checkHeader(header, sealing, "seal");
+  const mine = keys.find(({ keyId }) => keyId === kid);
+  if (!mine) throw new SnugError("forbidden", "a letter sealed to a key that this device doesn't hold");
+  try {
+    const { plaintext } = await compactDecrypt(text, mine.key);
+    return { signed: plaintext, kid: mine.keyId };
+  } catch (cause) {
+    throw fromJose(cause, "a letter that doesn't open: its bytes were changed");
+  }
+}
+
+function senderOf(directory: Directory, row: LetterRow): Device {
+  const account = directory.accounts.get(row.account);
+  const device = account?.devices.get(row.device);
+  if (!account || !device)
+    throw new SnugError("not-found", "a letter by a device that the directory doesn't have");
+  // When it was written doesn't matter: what a stolen device sent can't be told from what its owner sent before.
+  if (account.removed) throw new SnugError("forbidden", "a letter by an account that was removed");
+  if (device.revoked) throw new SnugError("forbidden", "a letter by a device that was revoked");
+  return device;
+}
+
+async function verify(signed: Uint8Array, sender: Device): Promise<Uint8Array> {
+  const { header, text } = splitCompact(signed, 3);
+  if (checkHeader(header, signing, "signature") !== sender.keyId) {
+    throw new SnugError("forbidden", "a letter signed by another key than its sender's");
+  try {
+    return (await compactVerify(text, await eddsaKey(sender.key))).payload;
+  } catch (cause) {
+    throw fromJose(cause, "a letter whose signature is wrong");
+  }
+}
+
+/** Exactly the members of `fixed` and `kid`, exactly its values; gives the key id. Throws SnugError `malformed`. */
+function checkHeader(
+  header: Record<string, unknown>,
+  fixed: Readonly<Record<string, string>>,
+  what: string,
+): string {
+  const { kid, ...rest } = header;
+  const names = Object.keys(fixed);
+  if (typeof kid !== "string" || Object.keys(rest).length !== names.length) {
+    throw new SnugError("malformed", `the ${what}'s header has other members than kid, ${names.join(", ")}`);
+  }
+  const odd = names.find((name) => rest[name] !== fixed[name]);
+  if (odd !== undefined) {
+    const value = JSON.stringify(rest[odd]) ?? "none";
+    throw new SnugError("malformed", `the ${what}'s header has ${value} as ${odd}, not ${fixed[odd]}`);
+  }
+  return kid;
+}
+
+function checkPlace(
+  payload: LetterPayload,
+  by: { readonly server: ServerId; readonly me: AccountId; readonly row: LetterRow; readonly kid: KeyId },
+): void {
+  const { row } = by;
+  const checks: readonly (readonly [boolean, string])[] = [
+    [payload.server === by.server, "for another server"],
+    [payload.to.account === by.me && payload.to.key === by.kid, "written to somebody else"],
+    [
+      payload.from.account === row.account && payload.from.device === row.device,
+      "by another sender than its row says",
+    ],
+    [payload.id === row.id, "with another id than its row says"],
+    [payload.counter === row.counter, "with another counter than its row says"],
+  ];
+  const failed = checks.find(([holds]) => !holds);
+  if (failed) throw new SnugError("forbidden", `a letter ${failed[1]}`);
+}
+
+/** A copy goes to oneself and names somebody else. */
+function checkCopy(from: AccountId, to: AccountId, copyOf: AccountId | null): void {
+  if (copyOf !== null && (from !== to || copyOf === from)) {
+    throw new SnugError("malformed", "a copy of a letter that is not to oneself, of a letter to another");
+  }
+}
+
+/** JOSE's refusals become ours; a fault inside stays one. */
+function fromJose(cause: unknown, message: string): unknown {
+  if (!(cause instanceof errors.JOSEError)) return cause;
+  return new SnugError("forbidden", message, { cause });
+}
