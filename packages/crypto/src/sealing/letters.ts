@@ -152,6 +152,7 @@ async function verify(signed: Uint8Array, sender: Device): Promise<Uint8Array> {
   const { header, text } = splitCompact(signed, 3);
   if (checkHeader(header, signing, "signature") !== sender.keyId) {
     throw new SnugError("forbidden", "a letter signed by another key than its sender's");
+  }
   try {
     return (await compactVerify(text, await eddsaKey(sender.key))).payload;
   } catch (cause) {
