@@ -45,13 +45,17 @@ export async function orExit(work) {
 /** Makes node_modules what package-lock.json says, by `npm ci`, unless it is already. */
 export async function installPackages() {
   if (packagesAreCurrent()) return;
-  const npm = npmCommand();
-  const flags = ["ci", "--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
-  const outcome = await runWithProgress("installing packages", npm.file, [
-    ...npm.args,
-    ...flags,
-    "--loglevel=error",
-  ]);
+  const { file, args } = npmCommand();
+  const flags = ["--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
+  const preload = `--require ${JSON.stringify(join(root, "scripts", "pinned-version.cjs"))}`;
+  const outcome = await runWithProgress(
+    "installing packages",
+    file,
+    [...args, "ci", ...flags, "--loglevel=error"],
+    {
+      NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} ${preload}`,
+    },
+  );
   if (outcome.code !== 0) throw new SetupError(`npm ci failed:\n${essence(outcome.output)}`);
 }
 
@@ -215,11 +219,11 @@ function isOnPath(command) {
  * Runs a command with its output held back; after a second a line on stderr says what takes so long.
  * @returns exit code and everything the command wrote
  */
-async function runWithProgress(label, file, args) {
+async function runWithProgress(label, file, args, environment = {}) {
   const started = Date.now();
   const child = spawn(file, args, {
     cwd: root,
-    env: environmentForTools(),
+    env: { ...environmentForTools(), ...environment },
     stdio: ["ignore", "pipe", "pipe"],
     shell: process.platform === "win32" && file.endsWith(".cmd"),
   });
