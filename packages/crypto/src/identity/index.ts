@@ -3,7 +3,6 @@ export {
   type Checkpoint,
   generateLogKey,
   importLogKey,
-  noteKeyHash,
   openCheckpoint,
   signCheckpoint,
 } from "./checkpoints.ts";

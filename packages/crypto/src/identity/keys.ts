@@ -56,7 +56,11 @@ function importOnce(use: Use, key: RsaPublic | Ed25519Public): Promise<CryptoKey
   const known = imported[use].get(key);
   if (known) return known;
   const { algorithm, usage } = imports[use];
-  const fresh = crypto.subtle.importKey("jwk", { ...key, ext: true }, algorithm, true, [usage]);
+  const fresh = crypto.subtle
+    .importKey("jwk", { ...key }, algorithm, true, [usage])
+    .catch((cause: unknown) => {
+      throw new SnugError("malformed", "a public key that is none", { cause });
+    });
   imported[use].set(key, fresh);
   return fresh;
 }

@@ -52,7 +52,12 @@ const pkcs8Prefix = Uint8Array.fromHex("302e020100300506032b657004220420");
 
 /** The recovery key of a code's secret. */
 export async function recoveryKeyOf(secret: Uint8Array): Promise<RecoveryKey> {
-  const pkcs8 = new Uint8Array([...pkcs8Prefix, ...(await derive(secret, labels.recoveryKey))]);
+  return ed25519FromSeed(await derive(secret, labels.recoveryKey));
+}
+
+/** An Ed25519 key pair from its 32-byte seed (RFC 8032 §5.1.5). */
+export async function ed25519FromSeed(seed: Uint8Array): Promise<RecoveryKey> {
+  const pkcs8 = new Uint8Array([...pkcs8Prefix, ...seed]);
   const readable = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
   const { x } = await crypto.subtle.exportKey("jwk", readable);
   const key = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", false, ["sign"]);
