@@ -1,0 +1,71 @@
+import { createInterface } from "node:readline/promises";
+import { CommandError, exitCodes } from "./exit.ts";
+import { readInput } from "./input.ts";
+import type { Output } from "./output.ts";
+import { joinedState, withClient, withConnection } from "./session.ts";
+
+interface Place {
+  readonly home: string;
+  readonly output: Output;
+}
+
+/** Makes an account by a link, and prints its recovery code: the only time that it is ever seen. */
+export async function join(of: Place & { readonly link: string; readonly name: string }): Promise<void> {
+  const link = of.link === "-" ? (await readInput()).trim() : of.link;
+  await withClient(of.home, async (client) => {
+    if (client.state.phase === "joined") {
+      const { me, server } = client.state;
+      throw new CommandError(
+        exitCodes.failed,
+        `this home already belongs to ${me.name} on ${server.origin}; use another --home`,
+      );
+    }
+    const { recoveryCode } = await client.join({ link, name: of.name });
+    const { me, server } = joinedState(client.state);
+    of.output.say(`You are ${me.name} on ${server.name}.`);
+    of.output.say("This is your recovery code. Write it down: it is shown once and kept nowhere.");
+    await of.output.data(
+      { account: me.account, name: me.name, server: server.id, recoveryCode },
+      recoveryCode,
+    );
+  });
+}
+
+/** Prints who this home is; asks no server. */
+export async function whoami(of: Place): Promise<void> {
+  await withClient(of.home, async (client) => {
+    const { me, server } = joinedState(client.state);
+    const { account, device, name, role } = me;
+    await of.output.data(
+      { name, role, account, device, server: { id: server.id, name: server.name, origin: server.origin } },
+      [`name\t${name}`, `role\t${role}`, `server\t${server.origin}`, `account\t${account}`].join("\n"),
+    );
+  });
+}
+
+/** Prints a link for `uses` people. */
+export async function invite(of: Place & { readonly uses: number }): Promise<void> {
+  await withConnection(of.home, async (client) => {
+    const link = await client.invite({ uses: of.uses });
+    await of.output.data({ link, uses: of.uses }, link);
+  });
+}
+
+/** Removes the account from the server for good, after a question. */
+export async function leave(of: Place & { readonly yes: boolean }): Promise<void> {
+  await withConnection(of.home, async (client, { me, server }) => {
+    if (!of.yes)
+      await confirm(`Remove ${me.name} from ${server.name} for good? Type the name to go on: `, me.name);
+    await client.leave();
+    of.output.say(`${me.name} has left ${server.name}.`);
+  });
+}
+
+async function confirm(question: string, expected: string): Promise<void> {
+  if (!process.stdin.isTTY)
+    throw new CommandError(exitCodes.usage, "leave asks; without a terminal add --yes");
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await prompt.question(question);
+  prompt.close();
+  if (answer.trim() !== expected) throw new CommandError(exitCodes.failed, "nothing was changed");
+}

@@ -1,0 +1,23 @@
+import { NetworkError } from "@snug/client";
+import { type ErrorCode, SnugError } from "@snug/protocol";
+import { type ExitCode, exitCodes } from "./exit.ts";
+
+const ofProtocol: Partial<Record<ErrorCode, ExitCode>> = {
+  "not-found": exitCodes.notFound,
+  "rolled-back": exitCodes.verification,
+  "incarnation-changed": exitCodes.verification,
+  forbidden: exitCodes.verification,
+  unavailable: exitCodes.network,
+};
+
+/** The exit code that stands for a failure inside client or protocol. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof NetworkError) return exitCodes.network;
+  if (error instanceof SnugError) return ofProtocol[error.code] ?? exitCodes.failed;
+  return exitCodes.failed;
+}
+
+/** What a stopped connection's code means to a script. */
+export function exitCodeOfStop(code: string): ExitCode {
+  return ofProtocol[code as ErrorCode] ?? exitCodes.failed;
+}

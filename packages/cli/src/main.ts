@@ -1,0 +1,202 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { Command, CommanderError, Option } from "commander";
+import { CommandError, type ExitCode, exitCodes } from "./exit.ts";
+import { createOutput, harmlessLine, type Output } from "./output.ts";
+import { dataOption, serveOptions, wholeNumber } from "./serveOptions.ts";
+import { version } from "./version.ts";
+
+/** Where a command runs: the client's state folder, and its way to speak. */
+interface Place {
+  readonly home: string;
+  readonly output: Output;
+}
+
+/** Runs one command line (without node and script). Sets the process's exit code; ends by itself. */
+export async function main(args: readonly string[]): Promise<void> {
+  endWithReader();
+  const code = await runCommand(args);
+  // A signal's code is set already.
+  process.exitCode ??= code;
+}
+
+async function runCommand(args: readonly string[]): Promise<ExitCode> {
+  try {
+    await createProgram().parseAsync([...args], { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    // Commander has said its line already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`snug: ${harmlessLine(message)}\n`);
+    if (error instanceof CommandError) return error.exitCode;
+    const { exitCodeOf } = await import("./failures.ts");
+    return exitCodeOf(error);
+  }
+}
+
+/** `snug read | head -1`: a reader that has seen enough is no fault. */
+function endWithReader(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
+}
+
+function createProgram(): Command {
+  const program = new Command("snug")
+    .description("Talk end-to-end encrypted and watch video together on a server of your own.")
+    .version(version, "--version", "print the version")
+    .helpOption("--help", "print help for a command")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text, write) => write(`snug: ${oneLine(text)}\n`) })
+    .exitOverride()
+    .option("--json", "one JSON object a line on stdout")
+    .addOption(
+      new Option("--home <folder>", "the folder of this client's state")
+        .env("SNUG_HOME")
+        .default(join(homedir(), ".snug"), "~/.snug"),
+    )
+    // Names no command: without arguments the terminal client, else a command that doesn't exist.
+    .allowExcessArguments()
+    .action(() => openTerminal(program));
+  addServerCommands(program);
+  addAccountCommands(program);
+  addLetterCommands(program);
+  addVideoCommands(program);
+  return program;
+}
+
+function oneLine(text: string): string {
+  return text
+    .replace(/^error: /, "")
+    .trim()
+    .replace(/\s*\n\s*/g, " ");
+}
+
+async function openTerminal(program: Command): Promise<void> {
+  const [unknown] = program.args;
+  if (unknown !== undefined) {
+    throw new CommandError(exitCodes.usage, `there is no command ${unknown}; snug --help lists them`);
+  }
+  if (program.opts().json) throw new CommandError(exitCodes.usage, "--json needs a command");
+  if (!process.stdin.isTTY || !process.stdout.isTTY) {
+    throw new CommandError(
+      exitCodes.usage,
+      "the terminal client needs a terminal; snug --help lists the commands",
+    );
+  }
+  // React's development build is slower to load and to draw.
+  process.env.NODE_ENV ??= "production";
+  const { runTerminal } = await import("./terminal/run.ts");
+  await runTerminal(program.opts().home);
+}
+
+function placeOf(command: Command): Place {
+  const { home, json } = command.optsWithGlobals<{ home: string; json?: true }>();
+  return { home, output: createOutput({ json: json === true }) };
+}
+
+/** The server keeps its state in --data: a --home beside it would be silently without effect. */
+function refuseHome(command: Command): void {
+  if (command.parent?.getOptionValueSource("home") === "cli") {
+    throw new CommandError(exitCodes.usage, "--home is the client's folder; the server's is --data");
+  }
+}
+
+function addServerCommands(program: Command): void {
+  const serve = program.command("serve").description("run the server").helpGroup("Server:");
+  for (const option of serveOptions()) serve.addOption(option);
+  serve.action(async (_, command: Command) => {
+    refuseHome(command);
+    const { serve } = await import("./serve.ts");
+    await serve(command.optsWithGlobals());
+  });
+  program
+    .command("setup-link")
+    .description("print a new setup link of a running server that has no administrator yet")
+    .helpGroup("Server:")
+    .addOption(dataOption())
+    .action(async (options: { data: string }, command: Command) => {
+      refuseHome(command);
+      const { printSetupLink } = await import("./serve.ts");
+      await printSetupLink(options.data, placeOf(command).output);
+    });
+}
+
+function addAccountCommands(program: Command): void {
+  const add = (name: string, description: string): Command =>
+    program.command(name).description(description).helpGroup("You and others:");
+  add("join", "make an account by a link")
+    .argument("<link>", "setup link or invite; - reads it from stdin, where no other user sees it")
+    .requiredOption("--name <name>", "your name on this server")
+    .action(async (link: string, options: { name: string }, command: Command) => {
+      const { join: joinServer } = await import("./account.ts");
+      await joinServer({ ...placeOf(command), link, name: options.name });
+    });
+  add("whoami", "print your account").action(async (_, command: Command) => {
+    const { whoami } = await import("./account.ts");
+    await whoami(placeOf(command));
+  });
+  add("people", "list who is here").action(async (_, command: Command) => {
+    const { people } = await import("./people.ts");
+    await people(placeOf(command));
+  });
+  add("verify", "print the safety number with somebody")
+    .argument("<name>")
+    .option("--yes", "the number was compared with theirs: mark them verified")
+    .action(async (name: string, options: { yes?: true }, command: Command) => {
+      const { verify } = await import("./people.ts");
+      await verify({ ...placeOf(command), name, yes: options.yes === true });
+    });
+  add("invite", "print a link for somebody new")
+    .option("--uses <number>", "how many people may use it", wholeNumber(1, 100), 1)
+    .action(async (options: { uses: number }, command: Command) => {
+      const { invite } = await import("./account.ts");
+      await invite({ ...placeOf(command), uses: options.uses });
+    });
+  add("leave", "remove your account from the server for good")
+    .option("--yes", "don't ask")
+    .action(async (options: { yes?: true }, command: Command) => {
+      const { leave } = await import("./account.ts");
+      await leave({ ...placeOf(command), yes: options.yes === true });
+    });
+}
+
+function addLetterCommands(program: Command): void {
+  const add = (name: string, description: string): Command =>
+    program.command(name).description(description).helpGroup("Letters:");
+  add("send", "send a letter and wait until the server has it")
+    .argument("<name>")
+    .argument("<text>", "- reads it from stdin")
+    .action(async (name: string, text: string, _, command: Command) => {
+      const { send } = await import("./letters.ts");
+      await send({ ...placeOf(command), name, text });
+    });
+  add("read", "print unread letters and mark them read")
+    .argument("[name]", "only those of one person")
+    .action(async (name: string | undefined, _, command: Command) => {
+      const { read } = await import("./letters.ts");
+      await read({ ...placeOf(command), name });
+    });
+  add("tail", "print unread letters, then each one as it comes").action(async (_, command: Command) => {
+    const { tail } = await import("./letters.ts");
+    await tail(placeOf(command));
+  });
+}
+
+function addVideoCommands(program: Command): void {
+  const add = (name: string, description: string): Command =>
+    program.command(name).description(description).helpGroup("Videos:");
+  add("videos", "list the videos").action(async (_, command: Command) => {
+    const { videos } = await import("./videos.ts");
+    await videos(placeOf(command));
+  });
+  add("play", "play a video with mpv")
+    .argument("<title>")
+    .option("--print-url", "print a URL that any HLS player opens, valid for 10 minutes until first used")
+    .action(async (title: string, options: { printUrl?: true }, command: Command) => {
+      const { play } = await import("./videos.ts");
+      await play({ ...placeOf(command), title, printUrl: options.printUrl === true });
+    });
+}

@@ -1,0 +1,71 @@
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type RunningServer, requestSetupLink, startServer } from "@snug/server";
+import { announcement } from "./announcement.ts";
+import { CommandError, exitCodes } from "./exit.ts";
+import { createOutput, type Output } from "./output.ts";
+import type { ServeOptions } from "./serveOptions.ts";
+import { version } from "./version.ts";
+
+/** Where `npm start` builds the web client. */
+const webBundle = fileURLToPath(new URL("../../web/dist", import.meta.url));
+
+/**
+ * Runs the server until SIGINT or SIGTERM, then ends it in order. Throws StartError (one clear line) when it can't
+ * start, CommandError 2 for flags that don't go together.
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { json, ...given } = options;
+  if ((given.cert === undefined) !== (given.key === undefined)) {
+    throw new CommandError(exitCodes.usage, "--cert and --key belong together");
+  }
+  const folders = { data: resolve(given.data), videos: resolve(given.videos) };
+  const stop = untilSignal();
+  const { port, host, name, cert, key, trustProxy } = given;
+  const server = await startServer({
+    port,
+    host,
+    ...folders,
+    ...(name === undefined ? {} : { name }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+    ...(trustProxy === undefined ? {} : { trustProxy }),
+    ...(existsSync(webBundle) ? { web: webBundle } : {}),
+    log: json ? "info" : "silent",
+  });
+  try {
+    await announce(server, folders, createOutput({ json: json === true }));
+    await stop;
+  } finally {
+    await server.close();
+  }
+}
+
+async function announce(
+  server: RunningServer,
+  folders: { readonly data: string; readonly videos: string },
+  output: Output,
+): Promise<void> {
+  const setupLink = await server.setupLink();
+  const { url, localUrl, port, serverId, fingerprint } = server;
+  const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+  await output.data(
+    { event: "listening", url, setupLink, fingerprint, localUrl, port, serverId, version, ...folders },
+    announcement({ version, ...folders, url, localUrl, fingerprint, setupLink, columns }),
+  );
+}
+
+/** A second signal finds no listener and ends the process at once. */
+async function untilSignal(): Promise<void> {
+  const stopped = new AbortController();
+  const { signal } = stopped;
+  await Promise.race([once(process, "SIGINT", { signal }), once(process, "SIGTERM", { signal })]);
+  stopped.abort();
+}
+
+/** Asks the running server that owns the data folder for a new setup link; the former one is void. */
+export async function printSetupLink(data: string, output: Output): Promise<void> {
+  const setupLink = await requestSetupLink(resolve(data));
+  await output.data({ setupLink }, setupLink);
+}

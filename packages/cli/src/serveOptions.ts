@@ -1,0 +1,61 @@
+import { isIP } from "node:net";
+import { InvalidArgumentError, Option } from "commander";
+
+/** What `snug serve` was told, parsed. */
+export interface ServeOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly data: string;
+  readonly videos: string;
+  readonly name?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly trustProxy?: string[];
+  readonly json?: true;
+}
+
+/** The flags of `snug serve`, and the environment that stands in for them. */
+export function serveOptions(): Option[] {
+  return [
+    new Option("--port <number>", "the one port for everything; 0 picks a free one")
+      .env("SNUG_PORT")
+      .default(10000)
+      .argParser(wholeNumber(0, 65_535)),
+    new Option("--host <address>", "the address to listen on").default("0.0.0.0"),
+    dataOption(),
+    new Option("--videos <folder>", "the folder of videos").env("SNUG_VIDEOS").default("./videos"),
+    new Option("--name <name>", "the host name that links use; chosen once, at the first start"),
+    new Option("--cert <file>", "TLS certificate chain (PEM), with --key"),
+    new Option("--key <file>", "private key of --cert (PEM)"),
+    new Option("--trust-proxy <addresses>", "proxies whose forwarding headers count, with commas").argParser(
+      addresses,
+    ),
+  ];
+}
+
+export function dataOption(): Option {
+  return new Option("--data <folder>", "the server's data folder").env("SNUG_DATA").default("./data");
+}
+
+/** A parser for a whole number in a range, both ends included. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d{1,9}$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+  };
+}
+
+function addresses(text: string): string[] {
+  const list = text.split(",").map((part) => part.trim());
+  const wrong = list.find((part) => !isAddressOrRange(part));
+  if (wrong === undefined) return list;
+  throw new InvalidArgumentError("It must be IP addresses or ranges such as 10.0.0.0/8, with commas.");
+}
+
+function isAddressOrRange(text: string): boolean {
+  const [address = "", bits, ...rest] = text.split("/");
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}

@@ -1,0 +1,110 @@
+import { type Client, type ClientState, NetworkError, type Person } from "@snug/client";
+import { CommandError, exitCodes } from "./exit.ts";
+import { exitCodeOfStop } from "./failures.ts";
+
+/** Milliseconds a command waits for the server before it gives up. */
+const PATIENCE = 20_000;
+
+export type Joined = Extract<ClientState, { phase: "joined" }>;
+
+/** Opens the client kept in `home`, and closes it whatever happens. */
+export async function withClient<T>(home: string, use: (client: Client) => Promise<T>): Promise<T> {
+  const { openNodeClient } = await import("@snug/client/node");
+  const client = await openNodeClient({ home });
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** {@link withClient}, once it is signed in. Throws CommandError 3, 4 or 6. */
+export function withConnection<T>(
+  home: string,
+  use: (client: Client, state: Joined) => Promise<T>,
+): Promise<T> {
+  return withClient(home, async (client) => {
+    joinedState(client.state);
+    return use(client, await until(client, whenOnline, "the server does not answer"));
+  });
+}
+
+/** Throws CommandError 3 for a home without an account. */
+export function joinedState(state: ClientState): Joined {
+  if (state.phase === "joined") return state;
+  const why = state.phase === "ended" ? state.why : "this home has no account yet";
+  throw new CommandError(exitCodes.notJoined, `${why}; join with: snug join LINK --name NAME`);
+}
+
+/** The first value that `look` finds in the state; NetworkError with `otherwise` when patience ends. */
+export async function until<T>(
+  client: Client,
+  look: (state: ClientState) => T | undefined,
+  otherwise: string,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const check = (): void => {
+    try {
+      const found = look(client.state);
+      if (found !== undefined) resolve(found);
+    } catch (error) {
+      reject(error);
+    }
+  };
+  const timer = setTimeout(() => reject(new NetworkError(otherwise)), PATIENCE);
+  const unsubscribe = client.subscribe(check);
+  check();
+  try {
+    return await promise;
+  } finally {
+    unsubscribe();
+    clearTimeout(timer);
+  }
+}
+
+/** For {@link until}: the state once signed in. A failed attempt is an answer too: scripts don't wait for retries. */
+export function whenOnline(state: ClientState): Joined | undefined {
+  const joined = joinedState(state);
+  const { connection } = joined;
+  if (connection.is === "offline") throw new NetworkError(connection.why);
+  if (connection.is === "stopped") {
+    throw new CommandError(exitCodeOfStop(connection.code), connection.why);
+  }
+  return connection.is === "online" ? joined : undefined;
+}
+
+/** Waits for something the server must do; NetworkError once the connection is lost or patience ends. */
+export async function whileConnected<T>(client: Client, work: Promise<T>): Promise<T> {
+  const { promise: broken, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new NetworkError("the server does not answer")), PATIENCE);
+  const unsubscribe = client.subscribe(() => {
+    try {
+      whenOnline(client.state);
+    } catch (error) {
+      reject(error);
+    }
+  });
+  try {
+    return await Promise.race([work, broken]);
+  } finally {
+    unsubscribe();
+    clearTimeout(timer);
+  }
+}
+
+/** The one person of that name. Throws CommandError 5. */
+export function findPerson(people: readonly Person[], name: string): Person {
+  const wanted = foldName(name);
+  const found = people.filter((person) => foldName(person.name) === wanted);
+  const [person] = found;
+  if (person === undefined) throw new CommandError(exitCodes.notFound, `nobody here is called ${name}`);
+  if (found.length > 1) {
+    throw new CommandError(exitCodes.notFound, `${found.length} people here are called ${name}`);
+  }
+  return person;
+}
+
+/** A name or title as it is compared: NFKC, without case. */
+export function foldName(name: string): string {
+  return name.normalize("NFKC").toLowerCase().normalize("NFKC");
+}

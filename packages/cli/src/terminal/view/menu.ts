@@ -1,0 +1,51 @@
+import { Box, Text } from "ink";
+import { createElement as h, type ReactNode } from "react";
+import { harmlessLine } from "../../output.ts";
+import type { Joined } from "../../session.ts";
+import { menuEntries, shownPeople, shownTitles } from "../press.ts";
+import { listRow } from "./frame.ts";
+import type { Paint } from "./paint.ts";
+
+export function menuView(of: {
+  readonly state: Joined;
+  readonly chosen: number;
+  readonly paint: Paint;
+}): ReactNode {
+  const remarks = [peopleRemark(of.state), videosRemark(of.state), ""];
+  const [notice] = of.state.notices;
+  return h(
+    Box,
+    { flexDirection: "column", paddingTop: 1 },
+    ...menuEntries.map((entry, at) =>
+      listRow(
+        { key: entry, chosen: at === of.chosen },
+        h(Box, { width: 10 }, h(Text, { bold: at === of.chosen }, entry)),
+        h(Text, { dimColor: true }, remarks[at]),
+      ),
+    ),
+    notice &&
+      h(
+        Box,
+        { paddingX: 1, paddingTop: 1 },
+        h(
+          Text,
+          notice.level === "loud" ? { bold: true, ...of.paint("loud") } : {},
+          `! ${harmlessLine(notice.text)} (x puts this away)`,
+        ),
+      ),
+  );
+}
+
+function peopleRemark(state: Joined): string {
+  const others = shownPeople(state).filter((person) => person.account !== state.me.account);
+  const online = others.filter((person) => person.online).length;
+  const unread = state.threads.reduce((sum, thread) => sum + thread.unread, 0);
+  const letters = unread === 0 ? "" : `, ${unread} unread ${unread === 1 ? "letter" : "letters"}`;
+  return `${online} of ${others.length} online${letters}`;
+}
+
+function videosRemark(state: Joined): string {
+  const { length } = shownTitles(state);
+  if (state.library === null) return "…";
+  return length === 1 ? "1 title" : `${length} titles`;
+}

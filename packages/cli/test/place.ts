@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+
+/** The real entry; tests start it with node, never through npm, which swallows signals. */
+export const entry: string = fileURLToPath(new URL("../bin/snug.mjs", import.meta.url));
+/** The folder of the sample title. */
+export const sampleVideos: string = fileURLToPath(new URL("../../../videos", import.meta.url));
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly home?: string;
+  readonly input?: string | Uint8Array;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+export interface TestServer extends AsyncDisposable {
+  readonly child: Child;
+  /** The first line of stdout, parsed. */
+  readonly listening: {
+    readonly event: string;
+    readonly url: string;
+    readonly localUrl: string;
+    readonly port: number;
+    readonly setupLink: string | null;
+    readonly fingerprint: string;
+  };
+  /** Every line of stdout so far. */
+  readonly lines: readonly string[];
+  /** Sends the signal; resolves with the exit code and how long the end took in ms. */
+  stop(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly took: number }>;
+}
+
+/** A folder of its own in which commands run. */
+export interface Place extends AsyncDisposable {
+  readonly folder: string;
+  path(...parts: string[]): string;
+  start(args: readonly string[], options?: RunOptions): Child;
+  run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** {@link run} that must succeed; its stdout without the final newline. */
+  ok(args: readonly string[], options?: RunOptions): Promise<string>;
+  serve(args?: readonly string[]): Promise<TestServer>;
+}
+
+export async function createPlace(): Promise<Place> {
+  const folder = await mkdtemp(join(tmpdir(), "snug-cli-"));
+  await mkdir(join(folder, "videos"));
+  const start = (args: readonly string[], options: RunOptions = {}): Child => {
+    const home = options.home === undefined ? {} : { SNUG_HOME: join(folder, options.home) };
+    const env = { PATH: process.env.PATH, HOME: folder, ...home, ...options.env };
+    return spawn(process.execPath, [entry, ...args], { cwd: folder, env, stdio: ["pipe", "pipe", "pipe"] });
+  };
+  const run = async (args: readonly string[], options: RunOptions = {}): Promise<Ran> => {
+    const child = start(args, options);
+    child.stdin.end(options.input ?? "");
+    const [stdout, stderr, [code]] = await Promise.all([
+      textFrom(child.stdout),
+      textFrom(child.stderr),
+      once(child, "close") as Promise<[number | null]>,
+    ]);
+    return { code, stdout, stderr };
+  };
+  return {
+    folder,
+    path: (...parts) => join(folder, ...parts),
+    start,
+    run,
+    async ok(args, options) {
+      const { code, stdout, stderr } = await run(args, options);
+      assert.equal(code, 0, `snug ${args.join(" ")}: ${stderr}`);
+      return stdout.replace(/\n$/, "");
+    },
+    serve: (args = []) => startServer(start(["serve", "--json", "--port", "0", ...args])),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function startServer(child: Child): Promise<TestServer> {
+  const lines: string[] = [];
+  const errors = textFrom(child.stderr);
+  const reader = createInterface({ input: child.stdout });
+  reader.on("line", (line) => lines.push(line));
+  const closed = once(child, "close") as Promise<[number | null]>;
+  const first = await Promise.race([once(reader, "line"), closed]);
+  if (lines.length === 0) throw new Error(`the server ended with ${first[0]}: ${await errors}`);
+  const stop: TestServer["stop"] = async (signal) => {
+    const before = performance.now();
+    child.kill(signal);
+    const [code] = await closed;
+    return { code, took: performance.now() - before };
+  };
+  return {
+    child,
+    listening: JSON.parse(lines[0] ?? ""),
+    lines,
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop("SIGKILL");
+    },
+  };
+}
+
+/** Everything that a stream says, as text. */
+export async function textFrom(stream: Readable): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** One line of stderr and nothing on stdout: what a refused command looks like. */
+export function assertRefused(ran: Ran, code: number, words: RegExp): void {
+  assert.equal(ran.code, code, ran.stderr);
+  assert.equal(ran.stdout, "");
+  assert.match(ran.stderr, words);
+  assert.match(ran.stderr, /^snug: [^\n]+\n$/);
+}

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readdir, writeFile } from "node:fs/promises";
+import { suite, test } from "node:test";
+import { assertRefused, createPlace, textFrom } from "./place.ts";
+
+suite("serve", { concurrency: 2 }, () => {
+  test("--json: only JSON lines on stdout, the first says where, with a setup link; SIGTERM ends it in order", async () => {
+    await using place = await createPlace();
+    await using server = await place.serve();
+    const { event, url, setupLink, fingerprint, port } = server.listening;
+    assert.equal(event, "listening");
+    assert.match(url, /^https:\/\//);
+    assert.match(setupLink ?? "", new RegExp(`^http://localhost:${port}/join#[\\w-]+$`));
+    assert.match(fingerprint, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/i);
+    assert.equal((await fetch(`http://localhost:${port}/`)).status < 500, true);
+    const { code, took } = await server.stop("SIGTERM");
+    assert.equal(code, 0);
+    assert.ok(took < 2000, `${took} ms`);
+    for (const line of server.lines) assert.equal(typeof JSON.parse(line), "object");
+  });
+
+  test("SIGINT ends it too, with a client connected; the next start says the same fingerprint", async () => {
+    await using place = await createPlace();
+    let fingerprint: string;
+    {
+      await using server = await place.serve();
+      fingerprint = server.listening.fingerprint;
+      await place.ok(["join", "-", "--name", "anna"], { home: "anna", input: server.listening.setupLink ?? "" });
+      const tail = place.start(["tail"], { home: "anna" });
+      const remarks = textFrom(tail.stderr);
+      await untilOnline(place, tail);
+      const { code, took } = await server.stop("SIGINT");
+      assert.equal(code, 0);
+      assert.ok(took < 2000, `${took} ms`);
+      tail.kill("SIGTERM");
+      await remarks;
+    }
+    await using again = await place.serve();
+    assert.equal(again.listening.fingerprint, fingerprint);
+    assert.equal(again.listening.setupLink, null, "an administrator exists");
+  });
+
+  test("for a person: version, folders, addresses, fingerprint, setup link and QR code", async () => {
+    await using place = await createPlace();
+    const child = place.start(["serve"], { env: { SNUG_PORT: "0", SNUG_DATA: "room", SNUG_VIDEOS: "videos" } });
+    let text = "";
+    for await (const chunk of child.stdout) {
+      text += chunk;
+      if (text.includes("Ctrl-C stops the server")) break;
+    }
+    child.kill("SIGTERM");
+    for (const part of [place.path("room"), place.path("videos"), "https://", "http://localhost:", "/join#"]) {
+      assert.ok(text.includes(part), part);
+    }
+    assert.match(text, /^Snug \d/);
+    assert.match(text, /([▀▄█ ]{30,}\n){10}/);
+  });
+
+  test("a busy port: one line, exit code 1", async () => {
+    await using place = await createPlace();
+    await using server = await place.serve();
+    const ran = await place.run(["serve", "--port", String(server.listening.port), "--data", "other"]);
+    assertRefused(ran, 1, new RegExp(`${server.listening.port}`));
+  });
+
+  test("a missing videos folder: one line, exit code 1, no data folder left behind", async () => {
+    await using place = await createPlace();
+    assertRefused(await place.run(["serve", "--port", "0", "--videos", "missing"]), 1, /missing/);
+    assert.equal(existsSync(place.path("data")), false);
+  });
+
+  test("a data folder that can't be one: one line, exit code 1, as it was found", async () => {
+    await using place = await createPlace();
+    await writeFile(place.path("data"), "not a folder");
+    assertRefused(await place.run(["serve", "--port", "0"]), 1, /data/);
+    assert.deepEqual((await readdir(place.folder)).sort(), ["data", "videos"]);
+  });
+
+  test("a folder that is not Snug's is left alone", async () => {
+    await using place = await createPlace();
+    assertRefused(await place.run(["serve", "--port", "0", "--data", "videos/.."]), 1, /./);
+    assert.deepEqual(await readdir(place.folder), ["videos"]);
+  });
+
+  test("setup-link gives a new link and voids the former; none once there is an administrator", async () => {
+    await using place = await createPlace();
+    assertRefused(await place.run(["setup-link"]), 1, /./);
+    await using server = await place.serve();
+    const link = await place.ok(["setup-link"]);
+    assert.notEqual(link, server.listening.setupLink);
+    const former = server.listening.setupLink ?? "";
+    assertRefused(await place.run(["join", former, "--name", "anna"], { home: "late" }), 1, /./);
+    const code = await place.ok(["join", link, "--name", "anna"], { home: "anna" });
+    assert.match(code, /^\S[\S ]{15,}$/);
+    assertRefused(await place.run(["setup-link"]), 1, /administrator/);
+  });
+});
+
+/** The home's lock tells: while tail holds the store, another command is refused. */
+async function untilOnline(place: Awaited<ReturnType<typeof createPlace>>, tail: { exitCode: number | null }): Promise<void> {
+  for (;;) {
+    assert.equal(tail.exitCode, null);
+    const ran = await place.run(["whoami"], { home: "anna" });
+    if (ran.code === 1) return;
+  }
+}

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { after, before, suite, test } from "node:test";
+import { assertRefused, createPlace, type Place } from "./place.ts";
+
+suite("usage", { concurrency: 2 }, () => {
+  let place: Place;
+  before(async () => {
+    place = await createPlace();
+  });
+  after(() => place[Symbol.asyncDispose]());
+
+  const wrong: readonly (readonly [words: RegExp, ...args: string[]])[] = [
+    [/there is no command dance/, "dance"],
+    [/unknown option '--prot'/, "serve", "--prot", "1"],
+    [/'65536' is invalid.* from 0 to 65535/, "serve", "--port", "65536"],
+    [/'ten' is invalid/, "serve", "--port", "ten"],
+    [/--cert and --key belong together/, "serve", "--cert", "a.pem"],
+    [/must be IP addresses/, "serve", "--trust-proxy", "10.0.0.1,proxy.example"],
+    [/must be IP addresses/, "serve", "--trust-proxy", "10.0.0.0/33"],
+    [/--home is the client's folder/, "serve", "--home", "x"],
+    [/missing required argument 'link'/, "join", "--name", "anna"],
+    [/required option '--name <name>'/, "join", "https://x/join#y"],
+    [/missing required argument 'text'/, "send", "bela"],
+    [/too many arguments/, "send", "bela", "one", "two"],
+    [/'0' is invalid.* from 1 to 100/, "invite", "--uses", "0"],
+    [/--json needs a command/, "--json"],
+    [/needs a terminal/],
+  ];
+  for (const [words, ...args] of wrong) {
+    test(`exit code 2: snug ${args.join(" ")}`, async () => {
+      assertRefused(await place.run(args), 2, words);
+    });
+  }
+
+  test("exit code 2: a wrong SNUG_PORT", async () => {
+    assertRefused(await place.run(["serve"], { env: { SNUG_PORT: "many" } }), 2, /SNUG_PORT.*'many' is invalid/);
+  });
+
+  const needJoined = [
+    ["whoami"],
+    ["people"],
+    ["verify", "bela"],
+    ["send", "bela", "hi"],
+    ["read"],
+    ["tail"],
+    ["invite"],
+    ["videos"],
+    ["play", "film"],
+    ["leave", "--yes"],
+  ];
+  for (const args of needJoined) {
+    test(`exit code 3: snug ${args[0]} in a home that has not joined`, async () => {
+      assertRefused(await place.run(args, { home: `new-${args[0]}` }), 3, /no account yet; join with/);
+    });
+  }
+
+  test("--version prints the version, and loads neither server, client nor Ink", async () => {
+    const loaded = await loadedBy(["--version"]);
+    assert.match(loaded.stdout, /^\d+\.\d+\.\d+\n$/);
+    assert.doesNotMatch(loaded.modules, /\/(ink|react|fastify|zod|packages\/server|packages\/client)\//);
+  });
+
+  test("serve loads neither Ink nor React", async () => {
+    const loaded = await loadedBy(["serve", "--port", "0", "--videos", "missing"]);
+    assert.match(loaded.modules, /\/packages\/server\//);
+    assert.doesNotMatch(loaded.modules, /\/(ink|react|yoga-layout)\//);
+  });
+
+  test("--help goes to stdout and names every command", async () => {
+    const help = await place.ok(["--help"]);
+    const commands = ["serve", "setup-link", "join", "whoami", "people", "verify", "invite", "leave"];
+    for (const command of [...commands, "send", "read", "tail", "videos", "play"]) {
+      assert.match(help, new RegExp(`^ {2}${command}\\b`, "m"));
+    }
+    assert.match(await place.ok(["serve", "--help"]), /--trust-proxy <addresses>/);
+  });
+
+  /** Runs with a module hook that writes down every URL. */
+  async function loadedBy(args: readonly string[]): Promise<{ stdout: string; modules: string }> {
+    const hook = place.path("hook.mjs");
+    const list = place.path(`modules-${args[0]}`);
+    await writeFile(
+      hook,
+      `import { registerHooks } from "node:module"; import { appendFileSync } from "node:fs";
+       registerHooks({ load(url, context, next) { appendFileSync(process.env.LIST, url + "\\n"); return next(url, context); } });`,
+    );
+    const { stdout } = await place.run(args, { env: { NODE_OPTIONS: `--import=${hook}`, LIST: list } });
+    return { stdout, modules: await readFile(list, "utf8") };
+  }
+});
