@@ -1,0 +1,55 @@
+import { setImmediate } from "node:timers/promises";
+import { type ByteSource, encodeIndex, MediaError, readIndex } from "@snug/media";
+import { fingerprint } from "./fingerprint.ts";
+import type { FoundFile, OpenFound } from "./folder.ts";
+import type { Records } from "./records.ts";
+
+/** Segments are cut in the same thread: reading gives way to them this often, ms. */
+const slice = 4;
+/** A file that ended the worker so often is left alone. */
+const mostAttempts = 2;
+const longestReason = 400;
+
+/** Reads one whole file into the records; nothing when it changed or went while it was read. */
+export async function readFile(file: FoundFile, records: Records, openFound: OpenFound): Promise<void> {
+  if (records.begin(file.stamp) >= mostAttempts) {
+    return records.keepFile(
+      file.stamp,
+      { content: null, problem: "damaged: reading it stopped the program" },
+      null,
+    );
+  }
+  using open = openFound(file);
+  if (open === undefined) return;
+  const source = givingWay(open);
+  const content = await fingerprint(source);
+  const read = await readMedia(source);
+  if (!open.isUnchanged()) return;
+  const { problem, media } = read;
+  records.keepFile(file.stamp, { content, problem: problem?.slice(0, longestReason) ?? null }, media);
+}
+
+async function readMedia(source: ByteSource): Promise<{ problem: string | null; media: Uint8Array | null }> {
+  try {
+    const index = await readIndex(source);
+    return { problem: index.problem, media: index.problem === null ? encodeIndex(index) : null };
+  } catch (error) {
+    if (!(error instanceof MediaError)) throw error;
+    const problem = error.code === "unsupported" ? error.message : `damaged: ${error.message}`;
+    return { problem, media: null };
+  }
+}
+
+function givingWay(source: ByteSource): ByteSource {
+  let since = performance.now();
+  return {
+    size: source.size,
+    read: async (offset, length) => {
+      if (performance.now() - since > slice) {
+        await setImmediate();
+        since = performance.now();
+      }
+      return await source.read(offset, length);
+    },
+  };
+}
