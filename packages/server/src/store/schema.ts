@@ -11,6 +11,7 @@ const tables = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE statements (
   idx INTEGER PRIMARY KEY, account TEXT NOT NULL, statement BLOB NOT NULL, inbox TEXT, accepted INTEGER NOT NULL);
+CREATE INDEX statements_by_account ON statements (account);
 CREATE TABLE accounts (account TEXT PRIMARY KEY, inbox TEXT NOT NULL UNIQUE, recovery BLOB NOT NULL);
 CREATE TABLE devices (device TEXT PRIMARY KEY, account TEXT NOT NULL, active INTEGER NOT NULL);
 CREATE INDEX devices_by_account ON devices (account);

@@ -81,16 +81,17 @@ export class SqliteStore implements Store {
     return found.map((entry) => entry as unknown as DirectoryEntry);
   }
 
+  async statementsOf(account: AccountId): Promise<Uint8Array[]> {
+    const found = this.#all("SELECT statement FROM statements WHERE account = ? ORDER BY idx", account);
+    return found.map(({ statement }) => statement as Uint8Array);
+  }
+
   addAccount(account: NewAccount): Promise<void> {
     return this.#write("addAccount", account);
   }
 
   addStatement(statement: NewStatement, effects: StatementEffects): Promise<void> {
     return this.#write("addStatement", statement, effects);
-  }
-
-  async inboxOf(account: AccountId): Promise<StreamId | undefined> {
-    return this.#get("SELECT inbox FROM accounts WHERE account = ?", account)?.inbox as StreamId | undefined;
   }
 
   append(row: NewRow, quota: Quota): Promise<Appended> {

@@ -102,11 +102,12 @@ export interface Store extends AsyncDisposable {
   checkpoint(): Promise<{ readonly text: string; readonly size: number } | null>;
   /** Statements from an index on, at most `most`, in order. */
   directory(from: number, most: number): Promise<readonly DirectoryEntry[]>;
+  /** All statements of one account, in order. */
+  statementsOf(account: AccountId): Promise<readonly Uint8Array[]>;
   /** Account, inbox, device, statement, checkpoint and the invite's use in one. Throws `invite-invalid`, `conflict`. */
   addAccount(account: NewAccount): Promise<void>;
   /** Throws `conflict` when the index is taken. Ended devices lose their passes with it. */
   addStatement(statement: NewStatement, effects: StatementEffects): Promise<void>;
-  inboxOf(account: AccountId): Promise<StreamId | undefined>;
 
   /** Checks in the order of D4 and appends. Throws `not-found`, `id-conflict`, `out-of-order`, `quota`. */
   append(row: NewRow, quota: Quota): Promise<Appended>;

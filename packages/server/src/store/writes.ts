@@ -41,9 +41,9 @@ export class Writes {
   }
 
   addAccount(of: NewAccount): void {
-    const invite = this.#get("SELECT account, uses_left, expires FROM invites WHERE hash = ?", of.invite);
+    const invite = this.#get("SELECT uses_left, expires FROM invites WHERE hash = ?", of.invite);
     const usable = invite && Number(invite.uses_left) > 0 && Number(invite.expires) > of.now;
-    if (!usable || (invite.account === null && of.index > 0)) {
+    if (!usable) {
       throw new SnugError("invite-invalid", "this invite is not valid, no longer, or used up");
     }
     if (this.#get("SELECT 1 FROM devices WHERE device = ?", of.device)) {

@@ -1,0 +1,87 @@
+import type { RequestListener } from "node:http";
+import { limits } from "@snug/protocol";
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import type { Site, Visit } from "../site.ts";
+import type { Identity } from "../tls/authority.ts";
+import { sendError, toSnugError } from "./errors.ts";
+import { preparePage, preparePolicy } from "./preparePage.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    visit: Visit;
+  }
+}
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' blob:",
+  "media-src 'self' blob:",
+  "connect-src 'self'",
+  "worker-src 'self'",
+  "font-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types snug",
+].join("; ");
+
+/** A Fastify that listens on nothing, with the headers, the closed list of errors and the judgement of each request. */
+export function createApp(of: {
+  readonly site: Site;
+  readonly identity: Identity;
+  readonly addresses: readonly string[];
+  readonly log: "silent" | "info";
+}): { readonly app: FastifyInstance; readonly handler: () => RequestListener } {
+  const app = fastify({
+    bodyLimit: limits.body,
+    // Path patterns only: grants and queries never reach a log.
+    logger: { level: of.log, stream: process.stderr },
+    disableRequestLogging: true,
+    routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
+  });
+  app.decorateRequest("visit");
+  app.setErrorHandler<Error>((cause, _request, reply) =>
+    sendError(
+      reply,
+      toSnugError(cause, (fault) => app.log.error(fault)),
+    ),
+  );
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ code: "not-found", message: "there is nothing here" }),
+  );
+  app.addHook("onRequest", async (request, reply) => {
+    const judgement = of.site.judge(request.raw);
+    reply.headers({
+      "content-security-policy": policy,
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      "cross-origin-opener-policy": "same-origin",
+    });
+    if (!judgement.ok)
+      return reply.code(judgement.status).send({ code: "forbidden", message: judgement.why });
+    request.visit = judgement.visit;
+    if (judgement.visit.whole || request.routeOptions.url === "/authority.crt") return;
+    reply.code(request.method === "GET" ? 200 : 403).header("content-security-policy", preparePolicy);
+    return reply
+      .header("cache-control", "no-store")
+      .type("text/html; charset=utf-8")
+      .send(preparePage(of.addresses, of.identity.authority !== null));
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    const path = request.routeOptions.url ?? "-";
+    app.log.info(`${request.method} ${path} ${reply.statusCode} ${Math.round(reply.elapsedTime)} ms`);
+  });
+  app.get("/authority.crt", (_request, reply) =>
+    of.identity.authority === null
+      ? reply.callNotFound()
+      : reply.type("application/x-x509-ca-cert").send(of.identity.authority.pem),
+  );
+  return { app, handler: () => (request, response) => app.routing(request, response) };
+}
+
+/** Sinks for lines that are no requests. */
+export type Log = FastifyBaseLogger;

@@ -1,0 +1,76 @@
+import { hash as digest } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { extname, join, relative, sep } from "node:path";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { invitePath } from "@snug/protocol";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+
+const types: Readonly<Record<string, string>> = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".ico": "image/x-icon",
+  ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json; charset=utf-8",
+  ".png": "image/png",
+  ".svg": "image/svg+xml; charset=utf-8",
+  ".txt": "text/plain; charset=utf-8",
+  ".webmanifest": "application/manifest+json; charset=utf-8",
+  ".woff2": "font/woff2",
+};
+const compressible = /^text\/|json|svg/;
+const squeeze = promisify(gzip);
+
+interface BundleFile {
+  readonly type: string;
+  readonly body: Buffer;
+  /** Made at the first request that takes it. */
+  squeezed?: Promise<Buffer>;
+  readonly etag: string;
+}
+
+/** The files of the built web client by URL path. What is not in this map does not exist: no path reaches the disk. */
+export async function readBundle(folder: string): Promise<ReadonlyMap<string, BundleFile>> {
+  const bundle = new Map<string, BundleFile>();
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const type = types[extname(entry.name)];
+    if (!entry.isFile() || type === undefined) continue;
+    const path = join(entry.parentPath, entry.name);
+    const body = await readFile(path);
+    const url = `/${relative(folder, path).split(sep).join("/")}`;
+    bundle.set(url, { type, body, etag: `"${digest("sha256", body, "base64url").slice(0, 22)}"` });
+  }
+  return bundle;
+}
+
+/** Serves the bundle; `/` and the invite's path show its page. */
+export function bundleRoutes(app: FastifyInstance, bundle: ReadonlyMap<string, BundleFile>): void {
+  for (const [path, file] of bundle) {
+    app.get(path, (request, reply) => sendFile(request, reply, { path, file }));
+  }
+  const page = bundle.get("/index.html");
+  for (const path of ["/", invitePath]) {
+    app.get(path, (request, reply) =>
+      page
+        ? sendFile(request, reply, { path, file: page })
+        : reply.code(404).type("text/plain").send("The web client is not built.\n"),
+    );
+  }
+}
+
+async function sendFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  of: { readonly path: string; readonly file: BundleFile },
+): Promise<FastifyReply> {
+  const { file, path } = of;
+  // Names below /assets/ carry their content's hash.
+  const lasting = path.startsWith("/assets/");
+  reply.header("cache-control", lasting ? "public, max-age=31536000, immutable" : "no-cache");
+  reply.header("etag", file.etag).header("vary", "accept-encoding").type(file.type);
+  if (request.headers["if-none-match"] === file.etag) return reply.code(304).send();
+  const takesGzip = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
+  if (!takesGzip || !compressible.test(file.type) || file.body.length < 1024) return reply.send(file.body);
+  file.squeezed ??= squeeze(file.body, { level: 9 });
+  return reply.header("content-encoding", "gzip").send(await file.squeezed);
+}

@@ -1,0 +1,3 @@
+export { type RunningServer, type ServerOptions, startServer } from "./server.ts";
+export { requestSetupLink } from "./setupLink.ts";
+export { StartError } from "./startError.ts";

@@ -1,0 +1,86 @@
+import { hash as digest, randomBytes } from "node:crypto";
+import { type AccountId, type DeviceId, type Hash, limits, type TitleId, toBase64url } from "@snug/protocol";
+import type { DirectoryLog } from "./directoryLog.ts";
+import type { Pass, Store } from "./store/store.ts";
+
+/** A browser's session cookie lives this long; it is renewed with each connection. ms */
+const sessionLife = 12 * 3_600_000;
+
+/** Who asks, when a pass was shown. */
+export interface Holder {
+  readonly account: AccountId;
+  readonly device: DeviceId;
+}
+
+/** Tokens, session cookies and playback grants: random, kept as their SHA-256, gone at once when their device is. */
+export class Passes {
+  readonly #store: Store;
+  readonly #log: DirectoryLog;
+  readonly #now: () => number;
+
+  constructor(store: Store, log: DirectoryLog, now: () => number) {
+    this.#store = store;
+    this.#log = log;
+    this.#now = now;
+  }
+
+  /** 256 random bits as base64url: a bearer token (1 h), or the value of a session cookie. */
+  async create(
+    kind: "token" | "session",
+    { account, device }: Holder,
+  ): Promise<{ secret: string; expires: number }> {
+    const secret = toBase64url(randomBytes(32));
+    const expires = this.#now() + (kind === "token" ? limits.token : sessionLife);
+    await this.#store.addPass({ hash: hashOf(secret), kind, account, device, expires });
+    return { secret, expires };
+  }
+
+  /** 128 random bits as base64url that open one title, when first used within ten minutes. */
+  async createGrant(
+    { account, device }: Holder,
+    title: TitleId,
+  ): Promise<{ secret: string; expires: number }> {
+    const secret = toBase64url(randomBytes(16));
+    const expires = this.#now() + limits.grantOpen;
+    await this.#store.addPass({
+      hash: hashOf(secret),
+      kind: "grant",
+      account,
+      device,
+      title,
+      opened: null,
+      expires,
+    });
+    return { secret, expires };
+  }
+
+  /** Whose token or session this is; undefined for anything else, whatever the reason. */
+  async holderOf(secret: string, kind: "token" | "session"): Promise<Holder | undefined> {
+    const pass = await this.#living(secret);
+    return pass?.kind === kind ? { account: pass.account, device: pass.device } : undefined;
+  }
+
+  /** Whether a grant opens a title now. Its first use sets its end: the title's length (µs) and six hours from then. */
+  async opens(secret: string, title: TitleId, durationMicroseconds: number): Promise<boolean> {
+    const pass = await this.#living(secret);
+    if (pass?.kind !== "grant" || pass.title !== title) return false;
+    if (pass.opened === null) {
+      const opened = this.#now();
+      const expires = opened + Math.ceil(durationMicroseconds / 1000) + limits.grantExtra;
+      await this.#store.openGrant(pass.hash, opened, expires);
+    }
+    return true;
+  }
+
+  async #living(secret: string): Promise<Pass | undefined> {
+    const pass = await this.#store.pass(hashOf(secret));
+    const now = this.#now();
+    return pass && pass.expires > now && this.#log.isActive(pass.account, pass.device, now)
+      ? pass
+      : undefined;
+  }
+}
+
+function hashOf(secret: string): Hash {
+  return digest("sha256", secret, "base64url") as Hash;
+}

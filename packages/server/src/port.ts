@@ -1,0 +1,124 @@
+import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
+import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
+import { createServer as createFront, type Server, type Socket } from "node:net";
+import { limits } from "@snug/protocol";
+import { StartError } from "./startError.ts";
+
+/** The first byte of a TLS handshake record (RFC 8446 §5.1); no HTTP method begins with it. */
+const tlsHandshake = 0x16;
+
+/** Both servers behind one port. Neither listens itself. */
+export interface Listeners {
+  readonly plain: HttpServer;
+  readonly tls: HttpsServer;
+}
+
+const timeouts = {
+  headersTimeout: limits.authenticate,
+  requestTimeout: 30_000,
+  // Segments come every six seconds; the default of five would make each a new connection.
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 1000,
+  maxHeaderSize: 16_384,
+} as const;
+
+/** The HTTP servers for one handler, plain and encrypted. */
+export function createListeners(handler: RequestListener, tls: { cert: string; key: string }): Listeners {
+  const listeners = {
+    plain: createServer(timeouts, handler),
+    tls: createTlsServer(
+      { ...timeouts, ...tls, minVersion: "TLSv1.2", handshakeTimeout: limits.authenticate },
+      handler,
+    ),
+  };
+  for (const server of [listeners.plain, listeners.tls]) {
+    // A server that doesn't listen doesn't enforce its time limits until it is told that it does.
+    server.emit("listening");
+  }
+  // A handshake that fails is the other side's affair.
+  listeners.tls.on("tlsClientError", (_cause, socket) => socket.destroy());
+  return listeners;
+}
+
+/** A bound port that takes connections once it is opened, and tells HTTP from HTTPS by the first byte. */
+export class Port implements AsyncDisposable {
+  readonly #front: Server;
+  readonly #sockets = new Set<Socket>();
+  #early: Socket[] = [];
+  #listeners: Listeners | undefined;
+
+  private constructor(front: Server) {
+    this.#front = front;
+    front.on("connection", (socket) => this.#take(socket));
+  }
+
+  /** Binds before anything is written, so that a busy port leaves everything as it was. Throws StartError. */
+  static async bind(host: string, port: number): Promise<Port> {
+    const front = createFront({ noDelay: true, keepAlive: true });
+    const bound = new Port(front);
+    await new Promise<void>((resolve, reject) => {
+      front.once("error", (cause: NodeJS.ErrnoException) => reject(bindError(cause, host, port)));
+      front.listen({ host, port, backlog: 1024 }, resolve);
+    });
+    return bound;
+  }
+
+  get number(): number {
+    const address = this.#front.address();
+    return typeof address === "object" && address ? address.port : 0;
+  }
+
+  /** Connections that came while the server was starting are served first. */
+  open(listeners: Listeners): void {
+    this.#listeners = listeners;
+    const early = this.#early;
+    this.#early = [];
+    for (const socket of early) this.#sort(socket, listeners);
+  }
+
+  #take(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    // A connection that breaks says so by its close; nobody else listens until a server has it.
+    socket.on("error", () => socket.destroy());
+    if (this.#listeners) this.#sort(socket, this.#listeners);
+    else this.#early.push(socket);
+  }
+
+  #sort(socket: Socket, listeners: Listeners): void {
+    const silent = setTimeout(() => socket.destroy(), limits.authenticate);
+    socket.on("close", () => clearTimeout(silent));
+    const onReadable = (): void => {
+      const first: Buffer | null = socket.read(1);
+      if (first === null) return;
+      clearTimeout(silent);
+      socket.off("readable", onReadable);
+      socket.unshift(first);
+      const server = first[0] === tlsHandshake ? listeners.tls : listeners.plain;
+      server.emit("connection", socket);
+    };
+    socket.on("readable", onReadable);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#front.close(resolve));
+    for (const server of [this.#listeners?.plain, this.#listeners?.tls]) {
+      server?.closeAllConnections();
+      server?.close();
+    }
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+function bindError(cause: NodeJS.ErrnoException, host: string, port: number): StartError {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `port ${port} is in use; give another with --port`,
+    EACCES: `port ${port} may not be used by this user; give another with --port`,
+    EADDRNOTAVAIL: `${host} is not an address of this computer`,
+    ENOTFOUND: `${host} is not an address of this computer`,
+  };
+  return new StartError(reasons[cause.code ?? ""] ?? `port ${port} can't be opened (${cause.code})`, {
+    cause,
+  });
+}

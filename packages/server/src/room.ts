@@ -1,0 +1,36 @@
+import type { AccountId, DeviceId, Hash, TitleDetail, TitleId } from "@snug/protocol";
+import type { DirectoryLog } from "./directoryLog.ts";
+import type { Passes } from "./passes.ts";
+import type { Connections } from "./socket/connections.ts";
+import type { Store } from "./store/store.ts";
+
+/** What the operations work with: one running server, seen from inside. */
+export interface Room {
+  readonly store: Store;
+  readonly log: DirectoryLog;
+  readonly passes: Passes;
+  readonly connections: Connections;
+  readonly titles: Titles;
+  readonly facts: RoomFacts;
+  /** ms since 1970 */
+  readonly now: () => number;
+}
+
+/** What signing in tells of the server. */
+export interface RoomFacts {
+  readonly serverName: string;
+  readonly addresses: string[];
+  readonly authority: Hash | null;
+}
+
+/** The library, as far as grants need it. */
+export interface Titles {
+  detail(id: TitleId): Promise<TitleDetail>;
+}
+
+/** A signed-in device. */
+export interface Principal {
+  readonly account: AccountId;
+  readonly device: DeviceId;
+  readonly rights: "full" | "send-only";
+}

@@ -1,0 +1,188 @@
+import { type Hash, Incarnation, limits, randomId, type ServerId } from "@snug/protocol";
+import { DirectoryLog, type Leaf } from "./directoryLog.ts";
+import { type DataFolder, isFolder, openFolder } from "./folder.ts";
+import { accountRoutes } from "./http/accountRoutes.ts";
+import { createApp } from "./http/app.ts";
+import { libraryRoutes } from "./http/libraryRoutes.ts";
+import { bundleRoutes, readBundle } from "./http/webBundle.ts";
+import { type Library, openLibrary } from "./library/index.ts";
+import { makeLogKey, readLogKey } from "./logKey.ts";
+import { Passes } from "./passes.ts";
+import { createListeners, Port } from "./port.ts";
+import type { Room } from "./room.ts";
+import { type LinkFacts, leaveFacts, makeSetupLink, removeFacts } from "./setupLink.ts";
+import { Site } from "./site.ts";
+import { Connections } from "./socket/connections.ts";
+import { Upgrades } from "./socket/upgrades.ts";
+import { StartError } from "./startError.ts";
+import { makeDatabase } from "./store/schema.ts";
+import { SqliteStore } from "./store/sqliteStore.ts";
+import { type Identity, openOwnIdentity, readGivenIdentity } from "./tls/authority.ts";
+
+/** How the server is to run. */
+export interface ServerOptions {
+  /** The data folder; made when it does not exist. */
+  readonly data: string;
+  /** The folder of the videos. */
+  readonly videos: string;
+  /** The address to listen on. */
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** The name that others reach the server by; none: this computer only. */
+  readonly name?: string;
+  /** PEM files of a certificate and its key, in place of our own authority. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Addresses (or networks, `10.0.0.0/8`) of proxies whose X-Forwarded headers are believed. */
+  readonly trustProxy?: readonly string[];
+  readonly log: "silent" | "info";
+  /** The folder of the built web client. */
+  readonly web?: string;
+}
+
+/** A server that takes connections. */
+export interface RunningServer extends AsyncDisposable {
+  /** The https origin, by name. */
+  readonly url: string;
+  /** The plain origin that browsers on the same computer trust. */
+  readonly localUrl: string;
+  readonly port: number;
+  readonly serverId: ServerId;
+  /** SHA-256 of the TLS authority's certificate, hex with colons. */
+  readonly fingerprint: string;
+  /** Base64 SHA-256 of the leaf's SubjectPublicKeyInfo. */
+  readonly spki: string;
+  /** A new setup link, voiding the former; null once an administrator exists. */
+  setupLink(): Promise<string | null>;
+  /** Ends everything in order, in under a second. */
+  close(): Promise<void>;
+}
+
+/** How often expired things are forgotten. ms */
+const sweepEvery = 3_600_000;
+
+/** Starts a server. Throws StartError, with the data folder as it was found. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  await using started = new AsyncDisposableStack();
+  const site = new Site(options);
+  if (!(await isFolder(options.videos)))
+    throw new StartError(`there is no videos folder at ${options.videos}`);
+  const given = await givenIdentity(options);
+  const bundle = options.web === undefined ? undefined : await readBundle(options.web);
+  const port = started.use(await Port.bind(options.host, options.port));
+  const folder = started.use(await openData(options.data, site));
+  const identity = given ?? (await openOwnIdentity(folder.paths.tls, site.certificateNames()));
+  const store = started.use(new SqliteStore(folder.paths.database));
+  const key = await readLogKey(folder.paths.keys);
+  const log = await DirectoryLog.open(store, key);
+  const addresses = site.addresses(port.number);
+  const { app, handler } = createApp({ site, identity, addresses, log: options.log });
+  started.defer(() => app.close());
+  const library = started.use(
+    await openLibrary({
+      folder: options.videos,
+      data: folder.paths.indexes,
+      log: (line) => app.log.info(line),
+    }),
+  );
+  const authority = identity.authority?.hash ?? null;
+  const room = makeRoom({ store, log, library, site, addresses, authority });
+  accountRoutes(app, room);
+  libraryRoutes(app, room, library);
+  if (bundle) bundleRoutes(app, bundle);
+  await app.ready();
+  await store.replaceSetupLink(null);
+  await store.sweep(Date.now());
+
+  const report = (cause: unknown): void => app.log.error(cause);
+  const listeners = createListeners(handler(), identity);
+  const upgrades = new Upgrades(site, room, report);
+  upgrades.listen(listeners.plain);
+  upgrades.listen(listeners.tls);
+  started.defer(() => upgrades.close());
+  started.use(keepTime(room, report));
+  started.defer(() => room.connections.closeAll());
+  const facts: LinkFacts = {
+    addresses: [site.localOrigin(port.number), ...addresses].slice(0, 8),
+    server: key.server,
+    logKey: key.logPublic,
+    authority,
+  };
+  await leaveFacts(folder.paths.root, facts);
+  started.defer(() => removeFacts(folder.paths.root));
+  port.open(listeners);
+
+  const running = started.move();
+  const close = once(() => running.disposeAsync());
+  return {
+    url: addresses[0] ?? site.localOrigin(port.number),
+    localUrl: site.localOrigin(port.number),
+    port: port.number,
+    serverId: key.server,
+    fingerprint: identity.fingerprint,
+    spki: identity.spki,
+    setupLink: async () =>
+      log.hasAdmin() ? null : makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() }),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function givenIdentity({ cert, key }: ServerOptions): Promise<Identity | undefined> {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) throw new StartError("a certificate and its key go together");
+  return readGivenIdentity(cert, key);
+}
+
+function openData(data: string, site: Site): Promise<DataFolder> {
+  return openFolder(data, async (paths) => {
+    await makeLogKey(paths.keys);
+    await openOwnIdentity(paths.tls, site.certificateNames());
+    makeDatabase(paths.database, randomId(Incarnation));
+  });
+}
+
+function makeRoom(of: {
+  readonly store: SqliteStore;
+  readonly log: DirectoryLog;
+  readonly library: Library;
+  readonly site: Site;
+  readonly addresses: string[];
+  readonly authority: Hash | null;
+}): Room {
+  const { store, log, library, site, addresses, authority } = of;
+  const now = (): number => Date.now();
+  const connections = new Connections();
+  log.onLeaf = (leaf) => announce(connections, leaf);
+  library.onChange((revision) => connections.broadcast("library", { revision }));
+  const facts = { serverName: site.name, addresses, authority };
+  return { store, log, passes: new Passes(store, log, now), connections, titles: library, facts, now };
+}
+
+/** Everybody hears of a new statement; devices that it ended are gone. */
+function announce(connections: Connections, { index, entry, checkpoint, endedDevices }: Leaf): void {
+  connections.broadcast("directory", { from: index, entries: [entry], checkpoint });
+  const ended = endedDevices.map((device) => connections.ofDevice(device));
+  // After this turn: the one who asked for it gets an answer first.
+  setImmediate(() => {
+    for (const connection of ended) connection?.close("signedOut");
+  });
+}
+
+/** Pings links and forgets what has expired, until disposed. */
+function keepTime(room: Room, report: (cause: unknown) => void): Disposable {
+  const timers = [
+    setInterval(() => room.connections.ping(), limits.ping),
+    setInterval(() => room.store.sweep(room.now()).catch(report), sweepEvery),
+  ];
+  return { [Symbol.dispose]: () => timers.forEach(clearInterval) };
+}
+
+function once<T>(act: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined;
+  return () => {
+    done ??= act();
+    return done;
+  };
+}

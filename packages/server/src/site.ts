@@ -1,0 +1,177 @@
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP } from "node:net";
+import { hostname, networkInterfaces } from "node:os";
+import type { TLSSocket } from "node:tls";
+import { StartError } from "./startError.ts";
+import { isLocalAddress } from "./tls/nameConstraints.ts";
+
+const loopbackHosts = ["localhost", "127.0.0.1", "::1"];
+
+/** How one request came, as far as it can be believed. */
+export interface Visit {
+  /** `https` also for a trusted proxy that says so. */
+  readonly scheme: "http" | "https";
+  /** The peer's address, or what a trusted proxy says it is. */
+  readonly address: string;
+  /** Whether the whole app may be shown: https, or plain http that never left this computer. */
+  readonly whole: boolean;
+}
+
+/** What is wrong with a request before anything is looked at, or how it came. */
+export type Judgement =
+  | { readonly ok: true; readonly visit: Visit }
+  | { readonly ok: false; readonly status: 403 | 421; readonly why: string };
+
+/** The names this server answers to, and who its proxies are. */
+export class Site {
+  readonly name: string;
+  readonly #hosts: ReadonlySet<string>;
+  readonly #proxies = new BlockList();
+  readonly #bound: string;
+  readonly #named: string | undefined;
+
+  /** Throws StartError for a name or a proxy address that is none. */
+  constructor(of: {
+    readonly host: string;
+    readonly name?: string;
+    readonly trustProxy?: readonly string[];
+  }) {
+    const name = of.name?.toLowerCase();
+    if (name !== undefined && !isHostName(name)) {
+      throw new StartError(`${JSON.stringify(of.name)} is not a host name`);
+    }
+    this.#named = name;
+    this.#bound = of.host;
+    this.name = name ?? machineName();
+    this.#hosts = new Set([...loopbackHosts, this.name, machineName(), ...ownAddresses()]);
+    for (const address of of.trustProxy ?? []) addProxy(this.#proxies, address);
+  }
+
+  /** Names and addresses for the certificate. */
+  certificateNames(): string[] {
+    const local = ownAddresses().filter(isLocalAddress);
+    return [...new Set([...loopbackHosts, this.name, machineName(), ...local])];
+  }
+
+  /** https origins for invites, best first. */
+  addresses(port: number): string[] {
+    const reachable = this.#boundBeyondLoopback()
+      ? ownAddresses().filter((address) => isIP(address) === 4)
+      : [];
+    const names = [...(this.#named === undefined ? [] : [this.#named]), "localhost", ...reachable];
+    return [...new Set(names)].slice(0, 7).map((host) => `https://${bracketed(host)}:${port}`);
+  }
+
+  /** The origin that browsers on this computer trust without a certificate. */
+  localOrigin(port: number): string {
+    return `http://localhost:${port}`;
+  }
+
+  #boundBeyondLoopback(): boolean {
+    return !loopbackHosts.includes(this.#bound);
+  }
+
+  /** Checks Host and Origin, which keep other sites and rebound names (DNS rebinding) out. */
+  judge(request: IncomingMessage): Judgement {
+    const peer = plainAddress(request.socket.remoteAddress ?? "");
+    const trusted = isIP(peer) !== 0 && this.#proxies.check(peer, family(peer));
+    const forwarded = forwardedOf(request, trusted);
+    const host = forwarded.host ?? request.headers.host ?? "";
+    const hostName = hostNameOf(host);
+    if (hostName === undefined || !this.#knows(hostName)) {
+      return { ok: false, status: 421, why: "this server has another name" };
+    }
+    const encrypted = (request.socket as Partial<TLSSocket>).encrypted === true;
+    const scheme = encrypted || forwarded.scheme === "https" ? "https" : "http";
+    const origin = request.headers.origin;
+    if (origin !== undefined && origin !== `${scheme}://${host.toLowerCase()}`) {
+      return { ok: false, status: 403, why: "this request comes from another site" };
+    }
+    const atHome = isLoopback(peer) && loopbackHosts.includes(hostName) && !forwarded.any;
+    return {
+      ok: true,
+      visit: { scheme, address: forwarded.address ?? peer, whole: scheme === "https" || atHome },
+    };
+  }
+
+  #knows(host: string): boolean {
+    // Addresses come and go while the server runs.
+    return this.#hosts.has(host) || (isIP(host) !== 0 && ownAddresses().includes(host));
+  }
+}
+
+interface Forwarded {
+  /** Whether any header says that somebody forwarded this. */
+  readonly any: boolean;
+  readonly scheme?: string | undefined;
+  readonly host?: string | undefined;
+  readonly address?: string | undefined;
+}
+
+/** What a proxy says, believed only of a trusted one; that something was forwarded is believed of everybody. */
+function forwardedOf({ headers }: IncomingMessage, trusted: boolean): Forwarded {
+  const last = (name: string): string | undefined => [headers[name]].flat().at(-1)?.split(",").at(-1)?.trim();
+  const names = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+  const any = names.some((name) => headers[name] !== undefined);
+  if (!trusted) return { any };
+  const address = plainAddress(last("x-forwarded-for") ?? "");
+  return {
+    any,
+    scheme: last("x-forwarded-proto"),
+    host: last("x-forwarded-host"),
+    address: isIP(address) ? address : undefined,
+  };
+}
+
+function addProxy(list: BlockList, text: string): void {
+  const [address = "", prefix] = text.split("/");
+  const bits = prefix === undefined ? undefined : Number(prefix);
+  const most = isIP(address) === 6 ? 128 : 32;
+  if (isIP(address) === 0 || (bits !== undefined && !(Number.isInteger(bits) && bits >= 0 && bits <= most))) {
+    throw new StartError(`${JSON.stringify(text)} is not an address of a proxy`);
+  }
+  if (bits === undefined) list.addAddress(address, family(address));
+  else list.addSubnet(address, bits, family(address));
+}
+
+function family(address: string): "ipv4" | "ipv6" {
+  return isIP(address) === 6 ? "ipv6" : "ipv4";
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
+}
+
+/** An IPv4 peer on a dual-stack socket shows as ::ffff:a.b.c.d. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}
+
+/** The name or address of a Host header, without port and brackets; undefined when it is malformed. */
+function hostNameOf(host: string): string | undefined {
+  const match = /^(?:\[(?<six>[0-9a-f:.]+)\]|(?<name>[a-z0-9._-]+))(?::[0-9]{1,5})?$/i.exec(host);
+  return (match?.groups?.six ?? match?.groups?.name)?.toLowerCase();
+}
+
+function isHostName(name: string): boolean {
+  return (
+    isIP(name) !== 0 ||
+    /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)
+  );
+}
+
+function machineName(): string {
+  const name = hostname().toLowerCase();
+  return isHostName(name) ? name : "localhost";
+}
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((found) => found ?? [])
+    .filter(({ internal, address }) => !internal && !address.startsWith("fe80:"))
+    .map(({ address }) => address.toLowerCase());
+}
+
+function bracketed(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host;
+}

@@ -1,0 +1,265 @@
+import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
+import {
+  closeCodes,
+  decodeRequest,
+  encodeError,
+  encodeEvent,
+  encodeResponse,
+  limits,
+  protocolVersion,
+  type Request,
+  type Row,
+  SnugError,
+  type StreamId,
+} from "@snug/protocol";
+import type { RawData, WebSocket } from "ws";
+import type { Principal, Room } from "../room.ts";
+import { handlers } from "./handlers.ts";
+import { signIn } from "./signIn.ts";
+import { Subscription } from "./subscription.ts";
+
+/** Buffered bytes from which a connection's requests and backfill wait for the reader. */
+const room = limits.buffered / 2;
+/** A reader for whom something waits and who takes nothing for this long is let go. ms */
+const stalled = 10_000;
+/** Frames of one connection that wait to be looked at; above it nothing more is read from it. */
+const waitingFrames = 64;
+/** Submits of one connection that are on their way to the disk. */
+const submitsAtOnce = 512;
+/** Time that the other side has to answer a close. ms */
+const farewell = 1000;
+
+type State =
+  | { readonly is: "awaiting-sign-in"; readonly nonce: Uint8Array; readonly limit: NodeJS.Timeout }
+  | { readonly is: "live"; readonly principal: Principal; subscription: Subscription | null }
+  | { readonly is: "closed" };
+
+/** One device's WebSocket: awaiting sign-in → live → closed. */
+export class Connection {
+  readonly #room: Room;
+  readonly #socket: WebSocket;
+  readonly #raw: Duplex;
+  readonly #report: (cause: unknown) => void;
+  #state: State;
+  #frames: Uint8Array[] = [];
+  #working = false;
+  #submits = 0;
+  #corked = false;
+  #answered = true;
+  #wake: (() => void)[] = [];
+
+  /** `raw` is the stream below; `report` takes faults of ours. */
+  constructor(socket: WebSocket, raw: Duplex, of: { room: Room; report: (cause: unknown) => void }) {
+    this.#room = of.room;
+    this.#socket = socket;
+    this.#raw = raw;
+    this.#report = of.report;
+    const nonce = new Uint8Array(randomBytes(32));
+    const limit = setTimeout(() => this.close("tooSlowToSignIn"), limits.authenticate);
+    this.#state = { is: "awaiting-sign-in", nonce, limit };
+    socket.on("message", (data, isBinary) => this.#receive(data, isBinary));
+    socket.on("pong", () => {
+      this.#answered = true;
+    });
+    // ws has begun to close the connection, with the fitting code of RFC 6455.
+    socket.on("error", () => this.#endSoon());
+    socket.on("close", () => this.#end());
+    const { server } = this.#room.log.directory;
+    const { incarnation } = this.#room.store;
+    this.push(encodeEvent("hello", { versions: [protocolVersion], server, incarnation, nonce }));
+  }
+
+  /** Sends a frame that nobody asked for. Who doesn't read is let go before memory fills. */
+  push(frame: Uint8Array): void {
+    if (this.#state.is === "closed") return;
+    if (this.#socket.bufferedAmount + frame.length > limits.buffered && this.#socket.bufferedAmount > 0) {
+      this.close("readsTooSlowly");
+      return;
+    }
+    this.#write(frame);
+  }
+
+  /** A row of a stream of this account was stored. */
+  appended(row: Row): void {
+    if (this.#state.is !== "live") return;
+    const { subscription } = this.#state;
+    if (subscription?.stream === row.stream && subscription.appended(row)) this.#backfill(subscription);
+  }
+
+  /** Starts delivering a stream from a cursor; one stream at a time, the account's inbox. */
+  subscribe(stream: StreamId, after: number): void {
+    if (this.#state.is !== "live") return;
+    this.#state.subscription?.end();
+    const { store } = this.#room;
+    this.#state.subscription = new Subscription(stream, after, {
+      read: (of, from, bytes) => store.rows(of, from, bytes),
+      send: async (frame) => {
+        await this.#roomToWrite();
+        if (this.#state.is === "closed") return false;
+        this.#write(frame);
+        return true;
+      },
+      sendNow: (frame) => {
+        if (this.#socket.bufferedAmount > room) return false;
+        this.#write(frame);
+        return true;
+      },
+    });
+    this.#backfill(this.#state.subscription);
+  }
+
+  /** Ends the connection with one of the protocol's codes; presence and subscriptions end now. */
+  close(why: keyof typeof closeCodes): void {
+    if (this.#state.is === "closed") return;
+    this.#socket.close(closeCodes[why], why);
+    this.#endSoon();
+  }
+
+  /** Called every `limits.ping`: a link that has not answered the last one is dead. */
+  ping(): void {
+    if (!this.#answered) {
+      this.#socket.terminate();
+      return;
+    }
+    this.#answered = false;
+    this.#socket.ping();
+  }
+
+  #endSoon(): void {
+    setTimeout(() => this.#socket.terminate(), farewell).unref();
+    this.#end();
+  }
+
+  #backfill(subscription: Subscription): void {
+    subscription.backfill().catch((cause: unknown) => {
+      this.#report(cause);
+      this.#socket.terminate();
+    });
+  }
+
+  #end(): void {
+    const state = this.#state;
+    this.#state = { is: "closed" };
+    this.#frames = [];
+    for (const wake of this.#wake.splice(0)) wake();
+    if (state.is === "awaiting-sign-in") clearTimeout(state.limit);
+    if (state.is !== "live") return;
+    state.subscription?.end();
+    this.#room.connections.remove(this, state.principal.account, state.principal.device);
+  }
+
+  /** Frames of a tick leave together. */
+  #write(frame: Uint8Array): void {
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#raw.cork();
+      setImmediate(() => {
+        this.#corked = false;
+        this.#raw.uncork();
+      });
+    }
+    this.#socket.send(frame, () => {
+      if (this.#socket.bufferedAmount <= room) for (const wake of this.#wake.splice(0)) wake();
+    });
+  }
+
+  async #roomToWrite(): Promise<void> {
+    if (this.#socket.bufferedAmount <= room || this.#state.is === "closed") return;
+    const limit = setTimeout(() => this.close("readsTooSlowly"), stalled);
+    await new Promise<void>((resolve) => this.#wake.push(resolve));
+    clearTimeout(limit);
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#state.is === "closed") return;
+    if (!isBinary || !(data instanceof Uint8Array)) {
+      this.close("malformed");
+      return;
+    }
+    this.#frames.push(data);
+    if (this.#frames.length >= waitingFrames) this.#socket.pause();
+    if (!this.#working) this.#work().catch(this.#report);
+  }
+
+  /** Requests are taken in order, and answered before the next one is taken; only submits run on. */
+  async #work(): Promise<void> {
+    this.#working = true;
+    for (let frame = this.#frames.shift(); frame; frame = this.#frames.shift()) {
+      if (this.#frames.length < waitingFrames && this.#socket.isPaused) this.#socket.resume();
+      await this.#roomToWrite();
+      if (this.#state.is !== "closed") await this.#take(frame);
+    }
+    this.#working = false;
+  }
+
+  async #take(frame: Uint8Array): Promise<void> {
+    let request: ReturnType<typeof decodeRequest>;
+    try {
+      request = decodeRequest(frame);
+    } catch (cause) {
+      if (!(cause instanceof SnugError)) throw cause;
+      this.close("malformed");
+      return;
+    }
+    if ("error" in request) {
+      this.#answerError(request.number, request.error);
+      return;
+    }
+    if (this.#state.is === "awaiting-sign-in") await this.#signIn(request, this.#state);
+    else if (this.#state.is === "live") await this.#answer(request, this.#state.principal);
+  }
+
+  async #answer(request: Request, principal: Principal): Promise<void> {
+    const answer = this.#handle(request, principal);
+    if (request.name !== "submit") return answer;
+    this.#submits++;
+    const done = answer.finally(() => {
+      this.#submits--;
+    });
+    if (this.#submits >= submitsAtOnce) return done;
+    done.catch(this.#report);
+  }
+
+  async #handle(request: Request, principal: Principal): Promise<void> {
+    const { number, name, body } = request;
+    try {
+      if (name === "sign-in") throw new SnugError("malformed", "this connection is signed in already");
+      const handler = handlers[name] as (
+        of: { room: Room; principal: Principal; connection: Connection },
+        body: unknown,
+      ) => Promise<unknown>;
+      const answer = await handler({ room: this.#room, principal, connection: this }, body);
+      if (this.#state.is !== "closed") this.#write(encodeResponse(number, answer));
+      if (name === "sign-out") this.close("signedOut");
+    } catch (cause) {
+      if (!(cause instanceof SnugError)) this.#report(cause);
+      const error =
+        cause instanceof SnugError
+          ? cause
+          : new SnugError("internal", "the server failed; it has been logged");
+      this.#answerError(number, error);
+    }
+  }
+
+  async #signIn(request: Request, state: Extract<State, { is: "awaiting-sign-in" }>): Promise<void> {
+    try {
+      if (request.name !== "sign-in") throw new SnugError("unauthenticated", "sign in first");
+      const { principal, respond } = await signIn(this.#room, state.nonce, request.body);
+      if (this.#state !== state) return;
+      clearTimeout(state.limit);
+      this.#state = { is: "live", principal, subscription: null };
+      this.#room.connections.add(this, principal.account, principal.device);
+      // After the directory was looked at for the last time and before anything else can be pushed.
+      this.#write(encodeResponse(request.number, respond()));
+    } catch (cause) {
+      if (!(cause instanceof SnugError)) throw cause;
+      this.#answerError(request.number, cause);
+      this.close("unauthenticated");
+    }
+  }
+
+  #answerError(number: number, error: SnugError): void {
+    if (this.#state.is !== "closed") this.#write(encodeError(number, error));
+  }
+}

@@ -1,0 +1,75 @@
+import {
+  type AccountId,
+  type DeviceId,
+  type EventName,
+  type EventOf,
+  encodeEvent,
+  type MessageId,
+  type Row,
+} from "@snug/protocol";
+import type { Connection } from "./connection.ts";
+
+/** Everybody who is signed in now, by device. */
+export class Connections {
+  readonly #byDevice = new Map<DeviceId, Connection>();
+  readonly #byAccount = new Map<AccountId, Set<Connection>>();
+
+  /** Accounts with at least one connection. */
+  online(): AccountId[] {
+    return [...this.#byAccount.keys()];
+  }
+
+  /** Takes a connection that has just signed in; an older one of the same device gives way. */
+  add(connection: Connection, account: AccountId, device: DeviceId): void {
+    const older = this.#byDevice.get(device);
+    const present = this.#byAccount.get(account);
+    // To the others: the newcomer reads who is online in its answer.
+    if (!present) this.broadcast("presence", { account, online: true });
+    this.#byAccount.set(account, (present ?? new Set()).add(connection));
+    this.#byDevice.set(device, connection);
+    older?.close("replaced");
+  }
+
+  /** Forgets a closed connection; the account is offline at once when it was the last. */
+  remove(connection: Connection, account: AccountId, device: DeviceId): void {
+    if (this.#byDevice.get(device) === connection) this.#byDevice.delete(device);
+    const present = this.#byAccount.get(account);
+    if (!present?.delete(connection) || present.size > 0) return;
+    this.#byAccount.delete(account);
+    this.broadcast("presence", { account, online: false });
+  }
+
+  ofDevice(device: DeviceId): Connection | undefined {
+    return this.#byDevice.get(device);
+  }
+
+  /** To everybody signed in; encoded once. */
+  broadcast<N extends EventName>(name: N, body: EventOf<N>): void {
+    const frame = encodeEvent(name, body);
+    for (const connection of this.#byDevice.values()) connection.push(frame);
+  }
+
+  /** Asks every link whether it lives. */
+  ping(): void {
+    for (const connection of this.#byDevice.values()) connection.ping();
+  }
+
+  closeAll(): void {
+    for (const connection of [...this.#byDevice.values()]) connection.close("goingAway");
+  }
+
+  /** A new row, to its owner's devices that read the stream. */
+  appended(owner: AccountId, row: Row): void {
+    for (const connection of this.#byAccount.get(owner) ?? []) connection.appended(row);
+  }
+
+  /** Tells an account's devices what has arrived. */
+  delivered(account: AccountId, ids: readonly MessageId[]): void {
+    const present = this.#byAccount.get(account);
+    if (!present) return;
+    for (let at = 0; at < ids.length; at += 256) {
+      const frame = encodeEvent("delivered", { ids: ids.slice(at, at + 256) });
+      for (const connection of present) connection.push(frame);
+    }
+  }
+}

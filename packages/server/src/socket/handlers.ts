@@ -1,0 +1,140 @@
+import {
+  type AccountId,
+  limits,
+  type RequestOf,
+  type ResponseOf,
+  SnugError,
+  type SocketOperation,
+  type StreamId,
+} from "@snug/protocol";
+import { cutDirectoryPage } from "../directoryLog.ts";
+import type { Principal, Room } from "../room.ts";
+import type { MessageRef } from "../store/store.ts";
+
+/** Open invites of one account. */
+const invitesOfAccount = 100;
+const quota = { rows: limits.inboxRows, bytes: limits.inboxBytes } as const;
+
+interface Call {
+  readonly room: Room;
+  readonly principal: Principal;
+  readonly connection: { subscribe(stream: StreamId, after: number): void };
+}
+type Handlers = {
+  readonly [N in Exclude<SocketOperation, "sign-in">]: (
+    call: Call,
+    body: RequestOf<N>,
+  ) => Promise<ResponseOf<N>>;
+};
+
+/** What each operation of the table does for a signed-in device. */
+export const handlers: Handlers = {
+  async "directory-read"({ room }, { from }) {
+    const entries = cutDirectoryPage(await room.store.directory(from, limits.directoryPage));
+    return { from, entries, size: room.log.size, checkpoint: room.log.checkpoint };
+  },
+
+  async "statement-append"({ room, principal }, { statement }) {
+    mustBeFull(principal);
+    return { index: await room.log.append(principal.account, statement, room.now()) };
+  },
+
+  // No wait before the store has it: submits of one device reach the log in the order in which they came.
+  async submit({ room, principal }, body) {
+    if (body.class !== "durable") throw new SnugError("policy", "letters are durable");
+    const owner = room.log.ownerOf(body.stream);
+    if (!owner) throw new SnugError("not-found", "there is no such stream");
+    if (!room.log.member(owner)) throw new SnugError("policy", "the recipient has left this server");
+    const { stream, kind, id, counter, sealed, expires } = body;
+    const { account, device } = principal;
+    const row = { stream, kind, account, device, id, counter, sealed, expires, now: room.now() };
+    const { seq, rowHash, accepted, fresh } = await room.store.append(row, quota);
+    if (fresh) room.connections.appended(owner, fresh);
+    return { seq, rowHash, accepted };
+  },
+
+  async "stream-read"({ room, principal, connection }, { stream, incarnation, after }) {
+    mustOwn(room, principal, stream);
+    mustBeCurrent(room, incarnation);
+    const head = (await room.store.head(stream)) ?? 0;
+    if (after > head) {
+      throw new SnugError("rolled-back", `cursor ${after} received, the stream ends at ${head}`);
+    }
+    connection.subscribe(stream, after);
+    return { head };
+  },
+
+  async "stream-cursor"({ room, principal }, { stream, incarnation, seq }) {
+    mustOwn(room, principal, stream);
+    mustBeCurrent(room, incarnation);
+    await tellDelivered(room, await room.store.moveCursor(principal.device, stream, seq));
+    return {};
+  },
+
+  async "delivery-read"({ room, principal }, { ids }) {
+    return { delivered: [...(await room.store.delivered(principal.account, ids))] };
+  },
+
+  async "invite-create"({ room, principal }, { hash, uses, lifetime }) {
+    mustBeFull(principal);
+    const created = room.now();
+    const invite = { hash, usesLeft: uses, created, expires: created + lifetime };
+    await room.store.addInvite({ ...invite, account: principal.account }, invitesOfAccount);
+    return invite;
+  },
+
+  async "invite-list"({ room, principal }) {
+    return { invites: [...(await room.store.invites(principal.account, room.now()))] };
+  },
+
+  async "invite-revoke"({ room, principal }, { hash }) {
+    await room.store.removeInvite(principal.account, hash);
+    return {};
+  },
+
+  async "token-create"({ room, principal }) {
+    mustBeFull(principal);
+    const { secret, expires } = await room.passes.create("token", principal);
+    return { token: secret, expires };
+  },
+
+  async "grant-create"({ room, principal }, { title }) {
+    mustBeFull(principal);
+    const { base } = await room.titles.detail(title);
+    const { secret, expires } = await room.passes.createGrant(principal, title);
+    return { path: `${base.replace("/m/me/", `/m/${secret}/`)}master.m3u8`, expires };
+  },
+
+  async "sign-out"({ room, principal }) {
+    await room.store.endPasses(principal.device);
+    return {};
+  },
+};
+
+/** A send-only device writes letters and nothing else. */
+function mustBeFull(principal: Principal): void {
+  if (principal.rights !== "full") throw new SnugError("forbidden", "this device may only send");
+}
+
+/** Another's stream and none at all are the same to who asks. */
+function mustOwn(room: Room, principal: Principal, stream: StreamId): void {
+  if (room.log.ownerOf(stream) !== principal.account || principal.rights !== "full") {
+    throw new SnugError("not-found", "there is no such stream");
+  }
+}
+
+function mustBeCurrent(room: Room, incarnation: string): void {
+  if (incarnation !== room.store.incarnation) {
+    throw new SnugError("incarnation-changed", "this server was restored from a backup");
+  }
+}
+
+/** Tells senders which of their messages have now reached everybody they were for. */
+async function tellDelivered(room: Room, arrived: readonly MessageRef[]): Promise<void> {
+  const bySender = new Map<AccountId, MessageRef["id"][]>();
+  for (const { account, id } of arrived) bySender.set(account, [...(bySender.get(account) ?? []), id]);
+  for (const [account, ids] of bySender) {
+    const delivered = await room.store.delivered(account, ids);
+    if (delivered.length > 0) room.connections.delivered(account, delivered);
+  }
+}
