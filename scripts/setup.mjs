@@ -48,14 +48,13 @@ export async function installPackages() {
   const { file, args } = npmCommand();
   const flags = ["--ignore-scripts", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
   const preload = `--require ${JSON.stringify(join(root, "scripts", "pinned-version.cjs"))}`;
-  const outcome = await runWithProgress(
-    "installing packages",
+  const outcome = await runWithProgress("installing packages", {
     file,
-    [...args, "ci", ...flags, "--loglevel=error"],
-    {
-      NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} ${preload}`,
-    },
-  );
+    args: [...args, "ci", ...flags, "--loglevel=error"],
+    environment: { NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} ${preload}` },
+    // Asked to stop, npm tidies up for half a minute; what it leaves behind is replaced at the next start.
+    stopBy: "SIGKILL",
+  });
   if (outcome.code !== 0) throw new SetupError(`npm ci failed:\n${essence(outcome.output)}`);
 }
 
@@ -149,7 +148,7 @@ async function buildWeb(node) {
   if (existsSync(record) && readFileSync(record, "utf8") === sources) return;
   const vite = join(root, "node_modules", "vite", "bin", "vite.js");
   const args = [vite, "build", join(root, "packages", "web"), "--logLevel", "warn"];
-  const outcome = await runWithProgress("building the web client", node, args);
+  const outcome = await runWithProgress("building the web client", { file: node, args });
   if (outcome.code !== 0) throw new SetupError(`the web client does not build:\n${outcome.output.trim()}`);
   writeFileSync(record, sources);
 }
@@ -197,7 +196,7 @@ async function installSystemTools() {
   const label = `installing ${packages.join(", ")} with apt-get`;
   const install = ["install", "-y", "--no-install-recommends", ...packages];
   for (const args of [["update"], install]) {
-    const outcome = await runWithProgress(label, "apt-get", ["-q", ...args]);
+    const outcome = await runWithProgress(label, { file: "apt-get", args: ["-q", ...args] });
     if (outcome.code !== 0) throw new SetupError(`${byHand}\n${outcome.output.trim()}`);
   }
   if (missingTools().length > 0) throw new SetupError(byHand);
@@ -216,42 +215,53 @@ function isOnPath(command) {
 // --- child processes ---
 
 /**
- * Runs a command with its output held back; after a second a line on stderr says what takes so long.
+ * Runs a command with its output held back; after a second a line on stderr says what takes so long. A signal that
+ * ends us ends the command first, by `stopBy`.
  * @returns exit code and everything the command wrote
  */
-async function runWithProgress(label, file, args, environment = {}) {
-  const started = Date.now();
+async function runWithProgress(label, { file, args, environment = {}, stopBy = "SIGTERM" }) {
   const child = spawn(file, args, {
     cwd: root,
     env: { ...environmentForTools(), ...environment },
     stdio: ["ignore", "pipe", "pipe"],
     shell: process.platform === "win32" && file.endsWith(".cmd"),
   });
-  const stopForwarding = forwardSignals(child);
   const chunks = [];
   child.stdout.on("data", (chunk) => chunks.push(chunk));
   child.stderr.on("data", (chunk) => chunks.push(chunk));
-  let shown = false;
-  const ticker = setInterval(() => {
-    const seconds = Math.round((Date.now() - started) / 1000);
-    if (process.stderr.isTTY) process.stderr.write(`\r${label} … ${seconds} s`);
-    else if (!shown) process.stderr.write(`${label} …\n`);
-    shown = true;
-  }, 1000);
+  let stoppedBy;
+  const stopListening = onSignals((signal) => {
+    stoppedBy = signal;
+    child.kill(stopBy);
+  });
+  const hideProgress = showProgress(label);
   try {
-    const ended = await endOf(child);
-    if (ended.signal) endLike(ended);
-    return { code: ended.code, output: Buffer.concat(chunks).toString("utf8") };
+    const { code } = await endOf(child);
+    return { code, output: Buffer.concat(chunks).toString("utf8") };
   } catch (cause) {
     throw new SetupError(`${label}: ${file} can't be started (${cause.code ?? cause.message})`, { cause });
   } finally {
-    clearInterval(ticker);
-    stopForwarding();
-    if (shown) {
-      const seconds = ((Date.now() - started) / 1000).toFixed(1);
-      process.stderr.write(`${process.stderr.isTTY ? "\r" : ""}${label}: ${seconds} s\n`);
-    }
+    hideProgress();
+    stopListening();
+    if (stoppedBy) endLike({ code: null, signal: stoppedBy });
   }
+}
+
+/** @returns a function that ends the line */
+function showProgress(label) {
+  const started = Date.now();
+  const { isTTY } = process.stderr;
+  let shown = false;
+  const ticker = setInterval(() => {
+    if (isTTY) process.stderr.write(`\r${label} … ${Math.round((Date.now() - started) / 1000)} s`);
+    else if (!shown) process.stderr.write(`${label} …\n`);
+    shown = true;
+  }, 1000);
+  return () => {
+    clearInterval(ticker);
+    const line = `${label}: ${((Date.now() - started) / 1000).toFixed(1)} s`;
+    if (shown) process.stderr.write(`${isTTY ? "\r\x1b[K" : ""}${line}\n`);
+  };
 }
 
 /** Without node_modules/.bin, which npm puts first and `npm ci` deletes, and without a NODE_ENV meant for others. */
@@ -269,20 +279,21 @@ export function endOf(child) {
   });
 }
 
-const FORWARDED = ["SIGHUP", "SIGINT", "SIGTERM"];
+const ENDING_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM"];
 
-/**
- * Hands the signals that end us to the child; a terminal sends its own (Ctrl-C, closing) to both of us already.
- * @returns a function that undoes it
- */
-export function forwardSignals(child) {
-  const forward = (signal) => {
-    if (signal === "SIGTERM" || !process.stdin.isTTY) child.kill(signal);
-  };
-  for (const signal of FORWARDED) process.on(signal, forward);
+/** @returns a function that stops listening */
+function onSignals(listener) {
+  for (const signal of ENDING_SIGNALS) process.on(signal, listener);
   return () => {
-    for (const signal of FORWARDED) process.removeListener(signal, forward);
+    for (const signal of ENDING_SIGNALS) process.removeListener(signal, listener);
   };
+}
+
+/** Hands the signals that end us to the child; a terminal sends its own (Ctrl-C, closing) to both of us already. */
+export function forwardSignals(child) {
+  onSignals((signal) => {
+    if (signal === "SIGTERM" || !process.stdin.isTTY) child.kill(signal);
+  });
 }
 
 /** Ends this process as the child ended: same code, or 128 + the signal's number as shells report it. */
