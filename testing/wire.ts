@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { admitHash, admitOf } from "@snug/crypto/identity";
+import { type CreatedAccount, createAccount, signSignIn } from "@snug/crypto/sealing";
+import {
+  type AccountId,
+  decodeInviteLink,
+  decodeServerFrame,
+  type ErrorCode,
+  type EventName,
+  type EventOf,
+  encodeRequest,
+  type Incarnation,
+  MessageId,
+  operations,
+  protocolVersion,
+  type Request,
+  type RequestOf,
+  type ResponseOf,
+  randomId,
+  type ServerFrame,
+  type ServerId,
+  SnugError,
+  type SocketOperation,
+  type StreamId,
+  signInBytes,
+  socketPath,
+  subprotocol,
+  toBase64url,
+} from "@snug/protocol";
+import { WebSocket } from "ws";
+
+/** Where a raw client finds its server. */
+export interface WireServer {
+  readonly localUrl: string;
+  readonly serverId: ServerId;
+  setupLink(): Promise<string | null>;
+}
+
+/** Frames of the protocol over one WebSocket, without any of the client's care: for tests that need the frames themselves. */
+export class Wire implements AsyncDisposable {
+  readonly socket: WebSocket;
+  /** Resolves with the close code. */
+  readonly closed: Promise<number>;
+  readonly #events: EventFrame[] = [];
+  readonly #listeners = new Set<() => void>();
+  readonly #answers = new Map<number, (frame: ServerFrame) => void>();
+  #number = 0;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    this.closed = once(socket, "close").then(([code]) => Number(code));
+    socket.on("message", (data) => this.#receive(decodeServerFrame(data as Buffer)));
+    socket.on("close", () => this.#end());
+  }
+
+  static async open(server: WireServer, headers: Record<string, string> = {}): Promise<Wire> {
+    const url = `${server.localUrl.replace(/^http/, "ws")}${socketPath}`;
+    const socket = new WebSocket(url, subprotocol, { perMessageDeflate: false, headers });
+    const wire = new Wire(socket);
+    await once(socket, "open");
+    return wire;
+  }
+
+  /** Sends a request; resolves with the answer or rejects with the SnugError that came instead. */
+  async request<N extends SocketOperation>(name: N, body: RequestOf<N>): Promise<ResponseOf<N>> {
+    const number = this.#number++;
+    const answer = new Promise<ServerFrame>((resolve) => this.#answers.set(number, resolve));
+    this.socket.send(encodeRequest({ number, name, body } as unknown as Request));
+    const frame = await answer;
+    if (frame.type === "error") throw frame.error;
+    assert.equal(frame.type, "response");
+    return operations[name].response.parse(frame.body) as ResponseOf<N>;
+  }
+
+  /** The next event of a name that has come or will come; each is given once. */
+  async next<N extends EventName>(name: N): Promise<EventOf<N>> {
+    for (;;) {
+      const at = this.#events.findIndex((event) => event.name === name);
+      const [found] = at < 0 ? [] : this.#events.splice(at, 1);
+      if (found) return found.body as EventOf<N>;
+      if (this.socket.readyState !== WebSocket.OPEN) throw new Error(`closed before an event ${name} came`);
+      await new Promise<void>((resolve) => this.#listeners.add(resolve));
+    }
+  }
+
+  /** Events of a name that have come and were not taken. */
+  waiting(name: EventName): number {
+    return this.#events.filter((event) => event.name === name).length;
+  }
+
+  #receive(frame: ServerFrame): void {
+    if (frame.type === "response" || frame.type === "error") {
+      this.#answers.get(frame.number)?.(frame);
+      this.#answers.delete(frame.number);
+      return;
+    }
+    assert.equal(frame.type, "event");
+    this.#events.push(frame.event);
+    this.#wake();
+  }
+
+  #end(): void {
+    const error = new SnugError("unavailable", "the connection closed before the answer came");
+    for (const [number, answer] of this.#answers) answer({ type: "error", number, error });
+    this.#answers.clear();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners) listener();
+    this.#listeners.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.socket.terminate();
+    await this.closed;
+  }
+}
+
+type EventFrame = Extract<ServerFrame, { type: "event" }>["event"];
+
+/** A person with keys, joined, who connects as often as the test likes. */
+export interface RawPerson {
+  readonly created: CreatedAccount;
+  readonly account: AccountId;
+  readonly inbox: StreamId;
+  readonly incarnation: Incarnation;
+  connect(server?: WireServer): Promise<Wire & { readonly signedIn: ResponseOf<"sign-in"> }>;
+}
+
+const administrators = new WeakMap<WireServer, RawPerson>();
+
+/** Joins by the setup link when nobody rules yet, else by a one-use invite of who does. */
+export async function joinRaw(server: WireServer, name: string): Promise<RawPerson> {
+  const administrator = administrators.get(server);
+  if (administrator) {
+    await using wire = await administrator.connect(server);
+    return joinByInvite(server, name, await inviteRaw(wire, administrator.account));
+  }
+  const link = await server.setupLink();
+  assert.ok(link, "the server has an administrator whom this test does not know");
+  const person = await joinByInvite(server, name, { secret: decodeInviteLink(link).secret, inviter: null });
+  administrators.set(server, person);
+  return person;
+}
+
+export interface RawInvite {
+  readonly secret: Uint8Array;
+  readonly inviter: AccountId | null;
+}
+
+/** A fresh invite of whoever the wire belongs to. */
+export async function inviteRaw(wire: Wire, inviter: AccountId, uses = 1): Promise<RawInvite> {
+  const secret = crypto.getRandomValues(new Uint8Array(16));
+  await wire.request("invite-create", {
+    hash: await admitHash(await admitOf(secret)),
+    uses,
+    lifetime: 3_600_000,
+  });
+  return { secret, inviter };
+}
+
+/** Joins by an invite. Rejects with the SnugError that the server answers. */
+export async function joinByInvite(server: WireServer, name: string, invite: RawInvite): Promise<RawPerson> {
+  const { secret, inviter } = invite;
+  const created = await createAccount({
+    server: server.serverId,
+    display: name,
+    invite: inviter === null ? null : { secret, inviter },
+    now: Date.now(),
+  });
+  const { account, inbox, incarnation } = await postJoin(server, secret, created);
+  return {
+    created,
+    account,
+    inbox,
+    incarnation,
+    connect: (to = server) => signInRaw(to, created),
+  };
+}
+
+export async function postJoin(
+  server: WireServer,
+  secret: Uint8Array,
+  { genesis, recovery }: Pick<CreatedAccount, "genesis" | "recovery">,
+): Promise<ResponseOf<"join">> {
+  const answer = await post(server, operations.join.transport.path, {
+    admit: toBase64url(await admitOf(secret)),
+    genesis: toBase64url(genesis),
+    recovery: toBase64url(recovery),
+  });
+  return operations.join.response.parse(answer);
+}
+
+/** POSTs JSON; the answer as JSON, or a rejection with the SnugError of its body. */
+export async function post(
+  server: WireServer,
+  path: string,
+  body: unknown,
+  token?: string,
+): Promise<unknown> {
+  const answer = await fetch(`${server.localUrl}${path}`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(body),
+  });
+  const json: unknown = await answer.json();
+  if (answer.ok) return json;
+  const { code, message } = json as { code: ErrorCode; message: string };
+  throw new SnugError(code, message);
+}
+
+async function signInRaw(
+  server: WireServer,
+  { account, device, keys }: CreatedAccount,
+): Promise<Wire & { readonly signedIn: ResponseOf<"sign-in"> }> {
+  const wire = await Wire.open(server);
+  const { server: serverId, incarnation, nonce } = await wire.next("hello");
+  const bytes = signInBytes({ server: serverId, incarnation, nonce, device });
+  const signature = await signSignIn({ key: keys.device, bytes });
+  const signedIn = await wire.request("sign-in", { version: protocolVersion, account, device, signature });
+  return Object.assign(wire, { signedIn });
+}
+
+/** A submit of any bytes to a stream. */
+export function letterTo(
+  stream: StreamId,
+  counter: number,
+  sealed: Uint8Array<ArrayBuffer> = crypto.getRandomValues(new Uint8Array(100)),
+): RequestOf<"submit"> {
+  return {
+    stream,
+    kind: "letter",
+    class: "durable",
+    id: randomId(MessageId),
+    counter,
+    sealed,
+    expires: null,
+  };
+}
