@@ -17,7 +17,7 @@ export async function signNote(body: string, by: NoteKey & { readonly key: Crypt
 }
 
 // The body may hold empty lines: the last one separates (the first group is greedy).
-const form = /^(?<body>[^]*\n)\n(?<lines>(?:— [^\s+]+ [A-Za-z0-9+/]+={0,2}\n){1,16})$/;
+const form = /^(?<body>.*\n)\n(?<lines>(?:— [^\s+]+ [A-Za-z0-9+/]+={0,2}\n){1,16})$/s;
 
 /**
  * A note's text, signed by this key. Lines by other signers (witnesses) are passed over.
