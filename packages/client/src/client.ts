@@ -1,0 +1,228 @@
+import type { AccountId, MessageId } from "@snug/protocol";
+import { limits, SnugError, textProblem } from "@snug/protocol";
+import type { Client, ClientState, InviteLook, Letter } from "./api.ts";
+import { join, lookAtInvite } from "./joining.ts";
+import { Membership } from "./membership.ts";
+import type { Platform } from "./platform.ts";
+import { Records } from "./records.ts";
+import type { Store } from "./store.ts";
+
+/**
+ * Opens a client on its store; connects when the store knows of a server. The client owns the store and closes it.
+ * Throws SnugError `internal` when the store's records are not of this version's form.
+ */
+export async function createClient(of: {
+  readonly store: Store;
+  readonly platform: Platform;
+}): Promise<Client> {
+  const device = new Device(of.store, of.platform);
+  await device.open();
+  return device;
+}
+
+class Device implements Client {
+  readonly #store: Store;
+  readonly #records: Records;
+  readonly #platform: Platform;
+  readonly #listeners = new Set<() => void>();
+  readonly #letterListeners = new Set<(letter: Letter) => void>();
+  #membership: Membership | null = null;
+  #ended: string | null = null;
+  #snapshot: ClientState | null = null;
+  #announced = false;
+  #joining = false;
+
+  constructor(store: Store, platform: Platform) {
+    this.#store = store;
+    this.#records = new Records(store);
+    this.#platform = platform;
+  }
+
+  async open(): Promise<Membership | null> {
+    const room = await this.#records.get("room", "room");
+    const position = await this.#records.get("position", "inbox");
+    const keys = await this.#store.loadKeys();
+    if (!room || !position || !keys) return null;
+    const membership = new Membership({
+      records: this.#records,
+      platform: this.#platform,
+      keys,
+      room,
+      position,
+      changed: () => this.#changed(),
+      arrived: (letters) => this.#arrived(letters),
+      left: () => this.#end("you have left this server"),
+    });
+    this.#membership = membership;
+    await membership.load();
+    this.#changed();
+    return membership;
+  }
+
+  get state(): ClientState {
+    this.#snapshot ??= this.#ended
+      ? { phase: "ended", why: this.#ended }
+      : (this.#membership?.state ?? { phase: "new" });
+    return this.#snapshot;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  onLetter(listener: (letter: Letter) => void): () => void {
+    this.#letterListeners.add(listener);
+    return () => this.#letterListeners.delete(listener);
+  }
+
+  async lookAtInvite(link: string): Promise<InviteLook> {
+    const { serverName, inviterName, once } = await lookAtInvite(this.#platform, link);
+    return { serverName, inviterName, once };
+  }
+
+  async join({
+    link,
+    name,
+  }: {
+    readonly link: string;
+    readonly name: string;
+  }): Promise<{ recoveryCode: string }> {
+    if (this.#membership || this.#joining) {
+      throw new SnugError("conflict", "this device belongs to an account already");
+    }
+    this.#joining = true;
+    try {
+      const joined = await join(
+        { platform: this.#platform, store: this.#store, records: this.#records },
+        link,
+        name,
+      );
+      this.#ended = null;
+      const membership = await this.open();
+      // The directory is there before the first letter is written; without a connection it comes later.
+      await membership?.connection.attempt();
+      return joined;
+    } finally {
+      this.#joining = false;
+    }
+  }
+
+  async send(to: AccountId, text: string): Promise<MessageId> {
+    const { log, outbox } = this.#joined();
+    log.account(to);
+    const normal = text.replaceAll("\r\n", "\n");
+    const problem = textProblem(normal);
+    if (problem) {
+      const long = new TextEncoder().encode(normal).length > limits.text;
+      throw new SnugError(long ? "too-large" : "malformed", problem);
+    }
+    return outbox.add(to, normal);
+  }
+
+  settled(id: MessageId): Promise<void> {
+    return this.#joined().settled(id);
+  }
+
+  async letters(of: {
+    readonly thread: AccountId;
+    readonly before?: number;
+    readonly most: number;
+  }): Promise<readonly Letter[]> {
+    return this.#joined().letters.page(of);
+  }
+
+  async markRead(thread: AccountId): Promise<void> {
+    await this.#joined().markRead(thread);
+  }
+
+  async invite({ uses }: { readonly uses: number }): Promise<string> {
+    return this.#joined().invite(uses);
+  }
+
+  async invites(): ReturnType<Client["invites"]> {
+    return (await this.#joined().connection.request("invite-list", {})).invites;
+  }
+
+  async safetyNumber(account: AccountId): Promise<string> {
+    const { people, log } = this.#joined();
+    return people.safetyNumber(log.account(account), log.directory);
+  }
+
+  async setVerified(account: AccountId, verified: boolean): Promise<void> {
+    const { people, log, outbox } = this.#joined();
+    await people.setVerified(log.account(account).id, verified);
+    outbox.kick();
+  }
+
+  async acceptNewKeys(account: AccountId): Promise<void> {
+    const { people, log, outbox } = this.#joined();
+    await people.acceptNewKeys(log.account(account).id);
+    outbox.kick();
+  }
+
+  async dismissNotice(id: number): Promise<void> {
+    await this.#joined().notices.dismiss(id);
+  }
+
+  async title(id: Parameters<Client["title"]>[0]): ReturnType<Client["title"]> {
+    return this.#joined().library.title(id);
+  }
+
+  async openMedia(): Promise<void> {
+    await this.#joined().library.openMedia();
+  }
+
+  async playbackUrl(id: Parameters<Client["playbackUrl"]>[0]): Promise<string> {
+    return this.#joined().library.playbackUrl(id);
+  }
+
+  async signOut(): Promise<void> {
+    const { connection } = this.#joined();
+    // Without a connection the tokens end by themselves within the hour; the keys are erased either way.
+    if (connection.state.is === "online") await connection.request("sign-out", {}).catch(() => undefined);
+    await this.#end("this device was signed out");
+  }
+
+  async leave(): Promise<void> {
+    await this.#joined().leave();
+    await this.#end("you have left this server");
+  }
+
+  async close(): Promise<void> {
+    await this.#membership?.close();
+    this.#listeners.clear();
+    this.#letterListeners.clear();
+    await this.#store[Symbol.asyncDispose]();
+  }
+
+  #joined(): Membership {
+    if (this.#membership) return this.#membership;
+    throw new SnugError("unauthenticated", "this device has not joined a server yet");
+  }
+
+  async #end(why: string): Promise<void> {
+    const membership = this.#membership;
+    if (!membership) return;
+    this.#membership = null;
+    this.#ended = why;
+    await membership.close();
+    await this.#store.erase();
+    this.#changed();
+  }
+
+  /** One call of the listeners for all changes of a tick. */
+  #changed(): void {
+    this.#snapshot = null;
+    if (this.#announced) return;
+    this.#announced = true;
+    queueMicrotask(() => {
+      this.#announced = false;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  #arrived(letters: readonly Letter[]): void {
+    for (const letter of letters) for (const listener of this.#letterListeners) listener(letter);
+  }
+}

@@ -1,0 +1,201 @@
+import {
+  type Account,
+  type Change as Applied,
+  applyStatements,
+  compareCheckpoint,
+  type Directory,
+  emptyDirectory,
+  openCheckpoint,
+} from "@snug/crypto/identity";
+import {
+  type AccountId,
+  type DirectoryEntry,
+  decodeStatement,
+  type EventOf,
+  type Hash,
+  SnugError,
+  type StatementContent,
+  type StreamId,
+  sha256,
+} from "@snug/protocol";
+import { Stop } from "./connection.ts";
+import type { Link } from "./link.ts";
+import { numberKey, put, type Records, type Room } from "./records.ts";
+import type { Change } from "./store.ts";
+import { Turns } from "./turns.ts";
+
+/** One statement that has been verified. */
+export interface Step extends Applied {
+  readonly hash: Hash;
+  readonly content: StatementContent;
+}
+
+/** What somebody makes of new statements: records to be kept in the same transaction, then what follows in memory. */
+export interface Judgement {
+  readonly changes: readonly Change[];
+  apply(): void;
+}
+
+export interface DirectoryHooks {
+  /** `first`: nothing was known before, so these statements are history, no news. */
+  judge(steps: readonly Step[], after: Directory, first: boolean): Promise<Judgement>;
+  changed(): void;
+}
+
+/** The replayed directory log: every statement verified, every root computed here and compared with the signed one. */
+export class DirectoryLog {
+  readonly #records: Records;
+  readonly #room: Pick<Room, "server" | "logKey">;
+  readonly #hooks: DirectoryHooks;
+  readonly #turns = new Turns();
+  readonly #inboxes = new Map<AccountId, StreamId>();
+  #directory: Directory;
+  #checkpoint = "";
+
+  constructor(records: Records, room: Pick<Room, "server" | "logKey">, hooks: DirectoryHooks) {
+    this.#records = records;
+    this.#room = room;
+    this.#hooks = hooks;
+    this.#directory = emptyDirectory(room.server);
+  }
+
+  get directory(): Directory {
+    return this.#directory;
+  }
+
+  /** The newest checkpoint that matched our own replay. */
+  get checkpoint(): string {
+    return this.#checkpoint;
+  }
+
+  /** Throws SnugError `not-found`. */
+  account(id: AccountId): Account {
+    const account = this.#directory.accounts.get(id);
+    if (!account) throw new SnugError("not-found", "nobody here has this account");
+    return account;
+  }
+
+  inbox(id: AccountId): StreamId | undefined {
+    return this.#inboxes.get(id);
+  }
+
+  async load(): Promise<void> {
+    const entries = (await this.#records.list({ table: "directory" })).map(({ value }) => value);
+    this.#keep(await this.#apply(entries), entries);
+    this.#checkpoint = (await this.#records.get("checkpoint", "newest"))?.text ?? "";
+  }
+
+  /** Reads what is missing. Throws Stop when the server shows an older or another history. */
+  catchUp(link: Pick<Link, "request">): Promise<void> {
+    return this.#turns.run(async () => {
+      const from = this.#directory.size;
+      const entries: DirectoryEntry[] = [];
+      for (;;) {
+        const page = await link.request("directory-read", { from: from + entries.length });
+        if (page.size < from) throw rolledBack(page.size, from);
+        if (page.from !== from + entries.length) throw new Stop("directory", "the server skips statements");
+        entries.push(...page.entries);
+        const have = from + entries.length;
+        if (have === page.size) return this.#take(entries, page.checkpoint);
+        if (page.entries.length === 0 || have > page.size) {
+          throw new Stop("directory", "the server's directory does not have the size it claims");
+        }
+      }
+    });
+  }
+
+  /** A push. Whatever doesn't continue exactly from what is held is read anew. */
+  async push(event: EventOf<"directory">, link: Pick<Link, "request">): Promise<void> {
+    const taken = await this.#turns.run(async () => {
+      const { size } = await this.#open(event.checkpoint);
+      if (event.from !== this.#directory.size || size !== event.from + event.entries.length) return false;
+      await this.#take(event.entries, event.checkpoint);
+      return true;
+    });
+    if (!taken) await this.catchUp(link);
+  }
+
+  /**
+   * Compares a checkpoint that somebody else was given with the own log (DESIGN 9, "two histories").
+   * Throws SnugError `malformed`/`forbidden` when the log key did not sign it, Stop when the histories differ.
+   */
+  async compare(text: string, whose: string, link: Pick<Link, "request">): Promise<void> {
+    const checkpoint = await this.#open(text);
+    if (checkpoint.size > this.#directory.size) await this.catchUp(link);
+    const verdict = await compareCheckpoint(this.#directory.tree, checkpoint);
+    if (verdict === "newer") {
+      throw new Stop(
+        "rolled-back",
+        `${whose} was shown ${checkpoint.size} statements, the server shows us fewer`,
+      );
+    }
+    if (verdict === "different") {
+      throw new Stop("two-histories", `the server shows ${whose} another directory than us`);
+    }
+  }
+
+  async #take(entries: readonly DirectoryEntry[], text: string): Promise<void> {
+    const { size } = this.#directory;
+    const applied = await this.#apply(entries);
+    await this.#match(applied.directory, text);
+    const judgement = await this.#hooks.judge(applied.steps, applied.directory, size === 0);
+    if (entries.length > 0 || text !== this.#checkpoint) {
+      await this.#records.commit([
+        ...entries.map((entry, at) => put("directory", numberKey(size + at), { ...entry })),
+        put("checkpoint", "newest", { text, size: applied.directory.size }),
+        ...judgement.changes,
+      ]);
+    }
+    this.#keep(applied, entries);
+    this.#checkpoint = text;
+    judgement.apply();
+    this.#hooks.changed();
+  }
+
+  async #match(directory: Directory, text: string): Promise<void> {
+    const checkpoint = await this.#open(text).catch((cause: unknown) => {
+      throw new Stop("directory", `a checkpoint that the pinned log key did not sign (${String(cause)})`);
+    });
+    if (checkpoint.size < directory.size) throw rolledBack(checkpoint.size, directory.size);
+    const verdict = await compareCheckpoint(directory.tree, checkpoint);
+    if (verdict === "newer") {
+      throw new Stop("directory", `a checkpoint of ${checkpoint.size} with ${directory.size} statements`);
+    }
+    if (verdict === "different") {
+      throw new Stop("two-histories", "the server's checkpoint does not fit the directory it showed us");
+    }
+  }
+
+  async #apply(entries: readonly DirectoryEntry[]): Promise<{ directory: Directory; steps: Step[] }> {
+    const statements = entries.map(({ statement }) => statement);
+    try {
+      const { directory, changes } = await applyStatements(this.#directory, statements);
+      const steps: Step[] = [];
+      for (const [at, change] of changes.entries()) {
+        const statement = statements[at] ?? new Uint8Array();
+        steps.push({ ...change, hash: await sha256(statement), content: decodeStatement(statement).content });
+      }
+      return { directory, steps };
+    } catch (cause) {
+      if (!(cause instanceof SnugError)) throw cause;
+      const code = cause.code === "upgrade" ? "upgrade" : "directory";
+      throw new Stop(code, `the server's directory holds what this client can't accept: ${cause.message}`);
+    }
+  }
+
+  #keep(applied: { directory: Directory; steps: Step[] }, entries: readonly DirectoryEntry[]): void {
+    this.#directory = applied.directory;
+    applied.steps.forEach(({ account }, at) => {
+      const inbox = entries[at]?.inbox;
+      if (inbox) this.#inboxes.set(account, inbox);
+    });
+  }
+
+  #open(text: string): Promise<{ size: number; root: Uint8Array }> {
+    return openCheckpoint(text, { server: this.#room.server, logPublic: this.#room.logKey });
+  }
+}
+
+function rolledBack(now: number, before: number): Stop {
+  return new Stop("rolled-back", `the server shows ${now} statements, it had shown ${before}`);
+}

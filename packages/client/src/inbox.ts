@@ -1,0 +1,248 @@
+import type { Directory } from "@snug/crypto/identity";
+import {
+  type AccountId,
+  type Content,
+  checkRow,
+  type EventOf,
+  encodeCbor,
+  type MessageId,
+  type Row,
+  rowHashInput,
+  SnugError,
+  sha256,
+} from "@snug/protocol";
+import type { Letter } from "./api.ts";
+import { Stop } from "./connection.ts";
+import type { DirectoryLog } from "./directory.ts";
+import type { Letters } from "./letters.ts";
+import type { Link } from "./link.ts";
+import type { Notices } from "./notices.ts";
+import { numberKey, type Position, put, type Records, type StoredLetter } from "./records.ts";
+import type { Change } from "./store.ts";
+import { Turns } from "./turns.ts";
+
+/** So many of the newest rows are kept byte for byte: a restored server gets them back (DESIGN 10). */
+const keptRows = 256;
+
+/** What is inside a letter that was opened. */
+export interface Opened {
+  readonly id: MessageId;
+  readonly time: number;
+  readonly checkpoint: string;
+  readonly content: Content;
+  /** Whom the letter went to that this is our own copy of. */
+  readonly copyOf: AccountId | null;
+}
+
+export interface InboxParts {
+  readonly records: Records;
+  /** Shared by all who write letters. */
+  readonly turns: Turns;
+  readonly letters: Letters;
+  readonly log: DirectoryLog;
+  readonly notices: Notices;
+  readonly me: AccountId;
+  /** Throws SnugError for whatever is not a letter to us from whom the row names. */
+  readonly open: (sealed: Uint8Array, row: Row, directory: Directory) => Promise<Opened>;
+  readonly arrived: (letters: readonly Letter[]) => void;
+}
+
+type Verdict =
+  | { readonly is: "letter"; readonly letter: Omit<StoredLetter, "order">; readonly mark: string }
+  | { readonly is: "known"; readonly mark: string }
+  | { readonly is: "refused"; readonly code: string; readonly why: string };
+
+/** The own inbox: rows checked, opened, stored together with the cursor, and only then acknowledged (C17 …). */
+export class Inbox {
+  readonly #parts: InboxParts;
+  readonly #order = new Turns();
+  readonly #senders = new Map<string, number>();
+  #position: Position;
+  #acknowledged = 0;
+  #acknowledging = false;
+
+  constructor(parts: InboxParts, position: Position) {
+    this.#parts = parts;
+    this.#position = position;
+  }
+
+  get position(): Position {
+    return this.#position;
+  }
+
+  async load(): Promise<void> {
+    const { records } = this.#parts;
+    for (const { key, value } of await records.list({ table: "senders" })) {
+      this.#senders.set(key, value.counter);
+    }
+  }
+
+  /** Resolves when everything pushed so far is dealt with. */
+  idle(): Promise<void> {
+    return this.#order.idle();
+  }
+
+  /** Asks for what comes after the stored cursor. Throws Stop when the server has less than it had. */
+  async resume(link: Pick<Link, "request">): Promise<void> {
+    // What the former link still had in work is finished first: the cursor must not move underneath.
+    await this.#order.idle();
+    const { stream, incarnation, seq } = this.#position;
+    try {
+      const { head } = await link.request("stream-read", { stream, incarnation, after: seq });
+      if (head < seq) throw new SnugError("rolled-back", `${head} rows`);
+    } catch (error) {
+      if (!(error instanceof SnugError)) throw error;
+      if (error.code === "rolled-back") {
+        throw new Stop(
+          "rolled-back",
+          `the server has lost letters that this device holds (${error.message})`,
+        );
+      }
+      throw new Stop(error.code, error.message);
+    }
+    this.#acknowledged = 0;
+    this.#acknowledge(link);
+  }
+
+  /** Takes pushed rows in, after those pushed before. Rejects with Stop when the chain is broken. */
+  take(event: EventOf<"rows">, link: Pick<Link, "request">): Promise<void> {
+    if (event.stream !== this.#position.stream) return Promise.resolve();
+    return this.#order.run(async () => {
+      const rows = event.rows.filter((row) => row.seq > this.#position.seq);
+      const end = await this.#checkChain(rows);
+      const verdicts: Verdict[] = [];
+      const fresh = new Set<string>();
+      for (const row of rows) verdicts.push(await this.#judge(row, fresh, link));
+      await this.#store(rows, verdicts, end);
+      this.#acknowledge(link);
+    });
+  }
+
+  /** Dense numbers, each row's hash over its header and the hash before (C18). */
+  async #checkChain(rows: readonly Row[]): Promise<Position> {
+    let at = this.#position;
+    for (const row of rows) {
+      const fits =
+        row.seq === at.seq + 1 &&
+        row.previous === at.rowHash &&
+        row.stream === at.stream &&
+        row.incarnation === at.incarnation &&
+        (await sha256(rowHashInput(row))) === row.rowHash;
+      if (!fits) {
+        throw new Stop(
+          "chain",
+          `row ${row.seq} of the inbox does not continue what the server delivered before`,
+        );
+      }
+      at = { ...at, seq: row.seq, rowHash: row.rowHash };
+    }
+    return at;
+  }
+
+  async #judge(row: Row, fresh: Set<string>, link: Pick<Link, "request">): Promise<Verdict> {
+    const { log, me, records } = this.#parts;
+    const mark = `${row.account}:${row.id}`;
+    if (fresh.has(mark) || (await records.get("received", mark))) return { is: "known", mark };
+    try {
+      const { id, time, content, checkpoint, copyOf } = await this.#open(row, link);
+      const name = log.directory.accounts.get(row.account)?.display ?? "somebody";
+      await log.compare(checkpoint, name, link);
+      fresh.add(mark);
+      const thread = row.account === me ? (copyOf ?? me) : row.account;
+      // A copy of our own that this store doesn't know: it was put back to an older state, and is filled again.
+      const state =
+        row.account === me
+          ? ({ is: "accepted" } as const)
+          : ({ is: "received", gapBefore: this.#count(row) > 1 } as const);
+      return { is: "letter", letter: { id, thread, from: row.account, time, content, state }, mark };
+    } catch (error) {
+      if (!(error instanceof SnugError)) throw error;
+      return { is: "refused", code: error.code, why: error.message };
+    }
+  }
+
+  async #open(row: Row, link: Pick<Link, "request">): Promise<Opened> {
+    const { log, open } = this.#parts;
+    const { sealed } = row;
+    if (sealed === null) throw new SnugError("not-found", "its contents have been erased");
+    if (!(await checkRow(row))) {
+      throw new SnugError("forbidden", "it was changed after the server had accepted it");
+    }
+    try {
+      return await open(sealed, row, log.directory);
+    } catch (error) {
+      if (!(error instanceof SnugError) || error.code !== "not-found") throw error;
+      // The sender may be newer than our directory.
+      await log.catchUp(link);
+      return open(sealed, row, log.directory);
+    }
+  }
+
+  /** How far this sender's counter moved; below 1 for a late row. */
+  #count(row: Row): number {
+    const key = senderKey(row);
+    const last = this.#senders.get(key) ?? 0;
+    this.#senders.set(key, Math.max(last, row.counter));
+    return row.counter - last;
+  }
+
+  async #store(rows: readonly Row[], verdicts: readonly Verdict[], end: Position): Promise<void> {
+    if (rows.length === 0) return;
+    const { turns, letters, records, notices, log } = this.#parts;
+    const refusals: { show(): void }[] = [];
+    const changes: Change[] = [put("position", "inbox", end)];
+    rows.forEach((row, at) => {
+      changes.push(put("rows", numberKey(row.seq), { row: encodeCbor({ ...row }) }));
+      if (row.seq > keptRows) changes.push(put("rows", numberKey(row.seq - keptRows), null));
+      changes.push(
+        put("senders", senderKey(row), { counter: this.#senders.get(senderKey(row)) ?? row.counter }),
+      );
+      const verdict = verdicts[at];
+      if (!verdict) return;
+      if (verdict.is !== "refused") {
+        changes.push(put("received", verdict.mark, {}));
+        return;
+      }
+      const { account, id, seq } = row;
+      const { code, why } = verdict;
+      changes.push(put("refused", numberKey(seq), { account, id, code, why }));
+      const name = log.directory.accounts.get(account)?.display ?? "an unknown account";
+      const notice = notices.make("loud", `A letter that is said to be from ${name} was refused: ${why}`);
+      changes.push(notice.change);
+      refusals.push(notice);
+    });
+    const placed = await turns.run(async () => {
+      const added = letters.add(
+        verdicts.flatMap((verdict) => (verdict.is === "letter" ? [verdict.letter] : [])),
+      );
+      await records.commit([...changes, ...added.changes]);
+      added.apply();
+      return added;
+    });
+    this.#position = end;
+    for (const refusal of refusals) refusal.show();
+    this.#parts.arrived(placed.letters.filter((letter) => letter.state.is === "received"));
+  }
+
+  /** Tells the server what is durable here: one word under way, the newest afterwards. */
+  #acknowledge(link: Pick<Link, "request">): void {
+    if (this.#acknowledging || this.#acknowledged === this.#position.seq) return;
+    this.#acknowledging = true;
+    const { stream, incarnation, seq } = this.#position;
+    link.request("stream-cursor", { stream, incarnation, seq }).then(
+      () => {
+        this.#acknowledging = false;
+        this.#acknowledged = seq;
+        this.#acknowledge(link);
+      },
+      // Told again at the next sign-in.
+      () => {
+        this.#acknowledging = false;
+      },
+    );
+  }
+}
+
+function senderKey(row: Row): string {
+  return `${row.account}:${row.device}`;
+}

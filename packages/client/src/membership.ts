@@ -1,0 +1,346 @@
+import { admitHash, admitOf, nextHead, sealingKeyOf } from "@snug/crypto/identity";
+import { type AccountKeys, openLetter, sealLetter, signSignIn, signStatement } from "@snug/crypto/sealing";
+import {
+  type AccountId,
+  type Event,
+  type EventOf,
+  encodeInviteLink,
+  type Invite,
+  limits,
+  protocolVersion,
+  type ResponseOf,
+  SnugError,
+  sha256,
+  signInBytes,
+} from "@snug/protocol";
+import { type ClientState, type Letter, NetworkError } from "./api.ts";
+import { Connection, Stop } from "./connection.ts";
+import { DirectoryLog } from "./directory.ts";
+import { Inbox } from "./inbox.ts";
+import { Letters } from "./letters.ts";
+import { Library } from "./library.ts";
+import type { Link } from "./link.ts";
+import { Notices } from "./notices.ts";
+import { Outbox, type Sealer } from "./outbox.ts";
+import { People } from "./people.ts";
+import type { Platform } from "./platform.ts";
+import { type Position, put, type Records, type Room } from "./records.ts";
+import { Turns } from "./turns.ts";
+
+export interface MembershipParts {
+  readonly records: Records;
+  readonly platform: Platform;
+  readonly keys: AccountKeys;
+  readonly room: Room;
+  readonly position: Position;
+  readonly changed: () => void;
+  readonly arrived: (letters: readonly Letter[]) => void;
+  /** The account was removed by our own word: nothing is left to be done here. */
+  readonly left: () => Promise<void>;
+}
+
+/** An account's device on its server, while it is open: everything that joining brings to life. */
+export class Membership {
+  readonly connection: Connection;
+  readonly log: DirectoryLog;
+  readonly people: People;
+  readonly letters: Letters;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
+  readonly notices: Notices;
+  readonly library: Library;
+  readonly #parts: MembershipParts;
+  readonly #stopHints: () => void;
+  /** One writer of letters at a time: the outbox, the inbox, the reader who marks them read. */
+  readonly #turns = new Turns();
+  #room: Room;
+  #link: Link | null = null;
+  #leaving = false;
+
+  constructor(parts: MembershipParts) {
+    const { records, platform, room, changed, keys } = parts;
+    this.#parts = parts;
+    this.#room = room;
+    const me = room.account;
+    const address = () => ({ origin: this.#room.origin, authority: this.#room.authority });
+    this.notices = new Notices(records, platform.now, changed);
+    this.people = new People({ records, room, notices: this.notices, now: platform.now, changed });
+    this.letters = new Letters(records, changed);
+    this.log = new DirectoryLog(records, room, {
+      judge: (steps, after, first) => this.people.judge(steps, after, first),
+      changed: () => this.#directoryChanged(),
+    });
+    this.connection = new Connection(platform, {
+      address,
+      greet: (link) => this.#greet(link),
+      event: (event) => this.#take(event),
+      changed: () => this.#connectionChanged(),
+      online: () => this.#online(),
+    });
+    const shared = {
+      records,
+      turns: this.#turns,
+      letters: this.letters,
+      log: this.log,
+      notices: this.notices,
+      me,
+    };
+    this.outbox = new Outbox({
+      ...shared,
+      platform,
+      people: this.people,
+      seal: (of) => this.#seal(of),
+      submit: (request) => this.connection.request("submit", request),
+      isOnline: () => this.connection.state.is === "online",
+      broken: (error) => this.#broken(error),
+    });
+    this.inbox = new Inbox(
+      {
+        ...shared,
+        open: (sealed, row, directory) =>
+          openLetter(sealed, { server: room.server, me, keys: keys.encryption, directory, row }),
+        arrived: parts.arrived,
+      },
+      parts.position,
+    );
+    this.library = new Library({ platform, address, connection: this.connection, changed });
+    this.#stopHints = platform.onNetwork(() => this.connection.hint());
+  }
+
+  async load(): Promise<void> {
+    await this.notices.load();
+    await this.people.load();
+    await this.log.load();
+    await this.letters.load();
+    await this.outbox.load();
+    await this.inbox.load();
+    const stopped = await this.#parts.records.get("stopped", "stopped");
+    if (stopped) this.connection.stop(new Stop(stopped.code, stopped.why));
+    else this.connection.start();
+  }
+
+  get state(): ClientState {
+    const { account, device, name, server, serverName, origin } = this.#room;
+    const role = this.log.directory.accounts.get(account)?.role ?? "member";
+    return {
+      phase: "joined",
+      me: { account, device, name, role },
+      server: { id: server, name: serverName, origin },
+      connection: this.connection.state,
+      people: this.people.list(this.log.directory),
+      threads: this.letters.threads,
+      library: this.library.view,
+      notices: this.notices.shown,
+    };
+  }
+
+  async settled(id: Parameters<Outbox["settled"]>[0]): Promise<void> {
+    const waiting = this.outbox.settled(id);
+    const { state } = this.connection;
+    if (state.is === "stopped") this.outbox.end(stoppedError(state));
+    return waiting;
+  }
+
+  markRead(thread: AccountId): Promise<void> {
+    return this.#turns.run(() => this.letters.markRead(thread));
+  }
+
+  /** An invite link: its secret is durable here before the server learns its hash. */
+  async invite(uses: number): Promise<string> {
+    const { server, logKey, addresses, authorityHash, account } = this.#room;
+    const secret = crypto.getRandomValues(new Uint8Array(16));
+    const hash = await admitHash(await admitOf(secret));
+    const once = uses === 1;
+    await this.people.keepInvite(hash, { secret, once });
+    await this.connection.request("invite-create", { hash, uses, lifetime: limits.invite });
+    const invite: Invite = {
+      version: 1,
+      addresses: [...addresses],
+      server,
+      logKey,
+      authority: authorityHash,
+      checkpoint: this.log.checkpoint,
+      inviter: account,
+      secret,
+      once,
+    };
+    return encodeInviteLink(invite);
+  }
+
+  /** Removes the account by a statement that its signing key makes. */
+  async leave(): Promise<void> {
+    const me = this.log.account(this.#room.account);
+    const statement = await signStatement({
+      key: this.#parts.keys.signing,
+      keyId: me.signingKeyId,
+      head: nextHead(this.log.directory, me.id, this.#parts.platform.now()),
+      kind: "remove",
+      body: {},
+    });
+    await this.people.keepMade(await sha256(statement), "remove");
+    // The server ends the connection of a removed account, maybe before its answer or push arrives.
+    this.#leaving = true;
+    await this.connection.request("statement-append", { statement });
+  }
+
+  async close(): Promise<void> {
+    this.#stopHints();
+    this.outbox.end(new NetworkError("this client was closed"));
+    this.connection.close();
+    await this.inbox.idle();
+    await this.#turns.idle();
+  }
+
+  async #greet(link: Link): Promise<void> {
+    const hello = await link.hello;
+    this.#checkHello(hello);
+    this.#link = link;
+    const signed = await this.#signIn(link, hello);
+    await this.log.catchUp(link);
+    await this.log.compare(signed.checkpoint, "sign-in", link);
+    const claimed = await this.#parts.records.get("checkpoint", "claimed");
+    if (claimed) {
+      await this.log.compare(claimed.text, "whoever invited us", link);
+      await this.#parts.records.commit([put("checkpoint", "claimed", null)]);
+    }
+    await this.#keepFacts(signed);
+    await this.outbox.compare(signed.counters);
+    await this.inbox.resume(link);
+    await this.outbox.askDelivered(link);
+  }
+
+  #checkHello(hello: EventOf<"hello">): void {
+    if (!hello.versions.includes(protocolVersion)) {
+      throw new Stop(
+        "upgrade",
+        `the server speaks versions ${hello.versions.join(", ")} of the protocol only`,
+      );
+    }
+    if (hello.server !== this.#room.server) {
+      throw new Stop("forbidden", "another server answers at this address");
+    }
+    this.#checkIncarnation(hello);
+  }
+
+  #checkIncarnation(of: { readonly incarnation: string }): void {
+    if (of.incarnation !== this.inbox.position.incarnation) {
+      throw new Stop("incarnation-changed", "the server was restored from a backup");
+    }
+  }
+
+  async #signIn(link: Link, hello: EventOf<"hello">): Promise<ResponseOf<"sign-in">> {
+    const { account, device } = this.#room;
+    const bytes = signInBytes({ ...hello, device });
+    const signature = await signSignIn({ key: this.#parts.keys.device, bytes });
+    const signed = await link
+      .request("sign-in", { version: protocolVersion, account, device, signature })
+      .catch((error: unknown) => {
+        if (!(error instanceof SnugError)) throw error;
+        if (error.code === "upgrade") throw new Stop("upgrade", error.message);
+        if (error.code !== "unauthenticated" && error.code !== "forbidden") throw error;
+        if (this.#leaving) void this.#parts.left();
+        throw new Stop(error.code, `the server does not let this device in any more: ${error.message}`);
+      });
+    if (signed.server !== hello.server || signed.inbox !== this.inbox.position.stream) {
+      throw new Stop("forbidden", "the server signs us in to another account than we joined with");
+    }
+    this.#checkIncarnation(signed);
+    this.people.setOnline(signed.online);
+    return signed;
+  }
+
+  /** What the server says of itself goes into later invites. */
+  async #keepFacts(signed: ResponseOf<"sign-in">): Promise<void> {
+    const { serverName, addresses, authority: authorityHash } = signed;
+    const name = this.log.directory.accounts.get(this.#room.account)?.display ?? this.#room.name;
+    const room: Room = { ...this.#room, name, serverName, addresses, authorityHash };
+    if (JSON.stringify(room) === JSON.stringify(this.#room)) return;
+    await this.#parts.records.commit([put("room", "room", room)]);
+    this.#room = room;
+  }
+
+  #take(event: Event): void {
+    const link = this.#link;
+    if (!link) return;
+    if (event.name === "presence") this.people.presence(event.body.account, event.body.online);
+    else if (event.name === "library") this.#reload();
+    else this.#follow(this.#handle(event, link), link);
+  }
+
+  #handle(event: Event, link: Link): Promise<void> {
+    if (event.name === "rows") return this.inbox.take(event.body, link);
+    if (event.name === "directory") return this.log.push(event.body, link);
+    if (event.name === "delivered") return this.outbox.delivered(event.body.ids);
+    return Promise.resolve();
+  }
+
+  /** Work that fails leaves a hole behind what comes next: the link is ended, the next one resumes from the store. */
+  #follow(work: Promise<void>, link: Link): void {
+    work.catch((error: unknown) => {
+      if (error instanceof Stop) this.connection.stop(error);
+      else link.close(error instanceof Error ? error.message : "failed");
+    });
+  }
+
+  #online(): void {
+    this.outbox.kick();
+    this.#reload();
+  }
+
+  #reload(): void {
+    this.library.reload().catch((error: unknown) => {
+      // Without a list there is nothing to watch, but letters go on; the next event or link reads it again.
+      if (error instanceof NetworkError) return;
+      const why = error instanceof Error ? error.message : "";
+      this.notices.add("quiet", `The list of videos could not be read: ${why}`).catch(this.#broken);
+    });
+  }
+
+  #directoryChanged(): void {
+    this.#parts.changed();
+    const me = this.log.directory.accounts.get(this.#room.account);
+    if (me?.removed && this.#leaving) void this.#parts.left();
+    this.outbox.kick();
+  }
+
+  #connectionChanged(): void {
+    const { state } = this.connection;
+    if (state.is === "stopped") {
+      this.outbox.end(stoppedError(state));
+      this.#tellStop(state).catch(() => undefined);
+    }
+    this.#parts.changed();
+  }
+
+  /** A proof of two histories is remembered: a restart doesn't make the server honest. */
+  async #tellStop({ code, why }: { readonly code: string; readonly why: string }): Promise<void> {
+    if (code === "two-histories") {
+      await this.#parts.records.commit([put("stopped", "stopped", { code, why })]);
+    }
+    await this.notices.add("loud", `Connecting to the server has been stopped: ${why}`);
+  }
+
+  readonly #broken = (error: unknown): void => {
+    this.connection.stop(new Stop("store", `this device can't keep its data: ${String(error)}`));
+  };
+
+  readonly #seal: Sealer = async ({ to, outgoing, counter }) => {
+    const { account, device, server } = this.#room;
+    const deviceKeyId = this.log.account(account).devices.get(device)?.keyId;
+    if (!deviceKeyId) throw new SnugError("forbidden", "this device is not in the directory");
+    const { key, keyId } = sealingKeyOf(to);
+    const { id, time, content, copyOf } = outgoing;
+    const bytes = await sealLetter({
+      from: { account, device, key: this.#parts.keys.device, deviceKeyId },
+      to: { account: to.id, keyId, key },
+      ...{ server, id, counter, time, content, copyOf },
+      checkpoint: this.log.checkpoint,
+    });
+    return { bytes, counter, keyId };
+  };
+}
+
+function stoppedError({ code, why }: { readonly code: string; readonly why: string }): SnugError {
+  const known = { "incarnation-changed": true, "rolled-back": true, upgrade: true } as const;
+  return new SnugError(Object.hasOwn(known, code) ? (code as keyof typeof known) : "forbidden", why);
+}

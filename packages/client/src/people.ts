@@ -1,0 +1,200 @@
+import { type Account, type Directory, safetyNumber } from "@snug/crypto/identity";
+import { checkInviteBinding } from "@snug/crypto/sealing";
+import { type AccountId, type Hash, SnugError, type StatementContent } from "@snug/protocol";
+import type { Person } from "./api.ts";
+import type { Judgement, Step } from "./directory.ts";
+import type { Notices } from "./notices.ts";
+import { put, type RecordOf, type Records, type Room, type Trusted } from "./records.ts";
+import type { Change } from "./store.ts";
+
+const unknown: Trusted = { trust: { how: "unverified" }, notice: null };
+
+export interface PeopleParts {
+  readonly records: Records;
+  readonly room: Room;
+  readonly notices: Notices;
+  readonly now: () => number;
+  readonly changed: () => void;
+}
+
+/** Who is known how well, who is here, and to whom nothing may be sent. */
+export class People {
+  readonly #parts: PeopleParts;
+  readonly #trusted = new Map<AccountId, Trusted>();
+  readonly #invites = new Map<Hash, RecordOf<"invites">>();
+  readonly #made = new Set<string>();
+  #online: ReadonlySet<AccountId> = new Set();
+
+  constructor(parts: PeopleParts) {
+    this.#parts = parts;
+  }
+
+  async load(): Promise<void> {
+    const { records } = this.#parts;
+    for (const { key, value } of await records.list({ table: "people" })) {
+      this.#trusted.set(key as AccountId, value);
+    }
+    for (const { key, value } of await records.list({ table: "invites" })) {
+      this.#invites.set(key as Hash, value);
+    }
+    for (const { key } of await records.list({ table: "made" })) this.#made.add(key);
+  }
+
+  list(directory: Directory): Person[] {
+    return [...directory.accounts.values()].map((account) => {
+      const { trust, notice } = this.#of(account.id);
+      return {
+        account: account.id,
+        name: account.display,
+        online: this.#online.has(account.id),
+        role: account.role,
+        trust: account.id === this.#parts.room.account ? { how: "verified", by: "self" } : trust,
+        removed: account.removed,
+        notice,
+        newer: account.newer,
+      };
+    });
+  }
+
+  setOnline(accounts: Iterable<AccountId>): void {
+    this.#online = new Set(accounts);
+    this.#parts.changed();
+  }
+
+  presence(account: AccountId, online: boolean): void {
+    const accounts = new Set(this.#online);
+    if (online) accounts.add(account);
+    else accounts.delete(account);
+    this.setOnline(accounts);
+  }
+
+  /** Why nothing may be sealed to this account now, in words, or null (C15). */
+  obstacle(account: Account): string | null {
+    if (account.removed) return `${account.display} is no longer on this server`;
+    if (account.newer)
+      return `${account.display} uses a newer version of Snug; update this one to write to them`;
+    if (this.#of(account.id).trust.how === "key-changed") {
+      return `the keys of ${account.display} have changed; compare the safety number or accept the new keys first`;
+    }
+    return null;
+  }
+
+  async setVerified(account: AccountId, verified: boolean): Promise<void> {
+    await this.#set(account, {
+      trust: verified ? { how: "verified", by: "safety-number" } : { how: "unverified" },
+      notice: null,
+    });
+  }
+
+  async acceptNewKeys(account: AccountId): Promise<void> {
+    await this.#set(account, unknown);
+  }
+
+  /** 12 groups of five digits. */
+  async safetyNumber(account: Account, directory: Directory): Promise<string> {
+    const me = directory.accounts.get(this.#parts.room.account);
+    if (!me) throw new SnugError("unavailable", "the directory has not been read yet");
+    const side = (of: Account) => ({ account: of.id, recovery: of.recovery });
+    return safetyNumber(side(me), side(account));
+  }
+
+  /** Before a statement of our own leaves: later it is recognised as ours. */
+  async keepMade(hash: Hash, kind: string): Promise<void> {
+    await this.#parts.records.commit([put("made", hash, { kind })]);
+    this.#made.add(hash);
+  }
+
+  /** Before an invite is registered: its secret is what the joiner's genesis is checked by. */
+  async keepInvite(hash: Hash, invite: RecordOf<"invites">): Promise<void> {
+    await this.#parts.records.commit([put("invites", hash, invite)]);
+    this.#invites.set(hash, invite);
+  }
+
+  /** What new statements mean for trust. `first`: they are history of before our time. */
+  async judge(steps: readonly Step[], after: Directory, first: boolean): Promise<Judgement> {
+    const verdicts: Verdict[] = [];
+    for (const step of steps) verdicts.push(await this.#judgeStep(step, after, first));
+    const notices = verdicts.flatMap(({ say }) =>
+      say.map(({ level, text }) => this.#parts.notices.make(level, text)),
+    );
+    const trusted = verdicts.flatMap(({ trusted }) => (trusted ? [trusted] : []));
+    const spent = verdicts.flatMap(({ spent }) => (spent ? [spent] : []));
+    const changes: Change[] = [
+      ...notices.map(({ change }) => change),
+      ...trusted.map(([account, value]) => put("people", account, value)),
+      ...spent.map((hash) => put("invites", hash, null)),
+    ];
+    return {
+      changes,
+      apply: () => {
+        for (const [account, value] of trusted) this.#trusted.set(account, value);
+        for (const hash of spent) this.#invites.delete(hash);
+        for (const { show } of notices) show();
+      },
+    };
+  }
+
+  async #judgeStep(step: Step, after: Directory, first: boolean): Promise<Verdict> {
+    const { content, account: owner } = step;
+    const me = this.#parts.room.account;
+    if (owner === me) return this.#made.has(step.hash) ? silent : ownSurprise(content);
+    const name = after.accounts.get(owner)?.display ?? "somebody";
+    if (content.kind === "genesis" && content.body.invite?.inviter === me) {
+      return this.#judgeGuest(content, owner);
+    }
+    if (content.kind === "role" && content.body.account === me && !first) {
+      const role = content.body.role === "admin" ? "an administrator" : "no longer an administrator";
+      return { say: [{ level: "quiet", text: `${name} decided: you are ${role} of this server` }] };
+    }
+    if (first || (content.kind !== "rotate" && content.kind !== "recovery-change")) return silent;
+    const signedBy = after.accounts.get(owner)?.history[content.number]?.signedBy;
+    const { trust } = this.#of(owner);
+    if (signedBy === "recovery") {
+      return { say: [], trusted: [owner, { trust, notice: "renewed their keys with the recovery code" }] };
+    }
+    const text = `The keys of ${name} have changed, without their recovery code. Nothing is sent to them until you have compared the safety number or accepted the new keys.`;
+    return {
+      say: [{ level: "loud", text }],
+      trusted: [owner, { trust: { how: "key-changed", when: this.#parts.now() }, notice: null }],
+    };
+  }
+
+  async #judgeGuest(content: Genesis, owner: AccountId): Promise<Verdict> {
+    for (const [hash, { secret, once }] of this.#invites) {
+      const { account: inviter, server } = this.#parts.room;
+      if (!(await checkInviteBinding({ secret, genesis: content.body, inviter, server }))) continue;
+      if (!once) return silent;
+      const trust = { how: "verified", by: "invite" } as const;
+      return { say: [], trusted: [owner, { trust, notice: null }], spent: hash };
+    }
+    const text = `${content.body.display} claims to have joined by an invite of yours, but the proof is wrong: the server may have put its own keys in. Compare the safety number before you write anything private.`;
+    return { say: [{ level: "loud", text }] };
+  }
+
+  #of(account: AccountId): Trusted {
+    return this.#trusted.get(account) ?? unknown;
+  }
+
+  async #set(account: AccountId, trusted: Trusted): Promise<void> {
+    await this.#parts.records.commit([put("people", account, trusted)]);
+    this.#trusted.set(account, trusted);
+    this.#parts.changed();
+  }
+}
+
+type Genesis = Extract<StatementContent, { kind: "genesis" }>;
+
+interface Verdict {
+  readonly say: readonly { readonly level: "quiet" | "loud"; readonly text: string }[];
+  readonly trusted?: readonly [AccountId, Trusted];
+  /** The one-use invite that this used up. */
+  readonly spent?: Hash;
+}
+
+const silent: Verdict = { say: [] };
+
+function ownSurprise(content: StatementContent): Verdict {
+  const kind = content.kind === "unknown" ? content.named : content.kind;
+  const text = `A statement about your own account that this device did not make is in the directory: ${kind}. If it was not you, somebody has your keys or your recovery code.`;
+  return { say: [{ level: "loud", text }] };
+}

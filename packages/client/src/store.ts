@@ -1,0 +1,40 @@
+import type { AccountKeys } from "@snug/crypto/sealing";
+
+/** One record to be written (`value`) or erased (`null`). Keys are ASCII and name ids and numbers only, never texts. */
+export interface Change {
+  readonly table: string;
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+/** Records of one table with `from` ≤ key < `until` by code units, the first or (newestFirst) the last `most` of them. */
+export interface Range {
+  readonly table: string;
+  readonly from?: string;
+  readonly until?: string;
+  readonly most?: number;
+  readonly newestFirst?: boolean;
+}
+
+/** The private keys as bytes (PKCS#8), for the one store that has to write them into a file. */
+export interface ExportableKeys {
+  readonly signing: Uint8Array;
+  readonly encryption: readonly { readonly keyId: string; readonly key: Uint8Array }[];
+  readonly device: Uint8Array;
+}
+
+/**
+ * What a device keeps: small records and its private keys. One owner at a time: opening a second store on the same
+ * home throws SnugError `conflict`. Its contract suite is test/store-contract.ts.
+ */
+export interface Store extends AsyncDisposable {
+  get(table: string, key: string): Promise<Uint8Array | undefined>;
+  list(range: Range): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]>;
+  /** All of it or nothing, durable when it resolves. */
+  commit(changes: readonly Change[]): Promise<void>;
+  /** Durable when it resolves; replaces what was there. */
+  saveKeys(keys: AccountKeys, exportable: ExportableKeys): Promise<void>;
+  loadKeys(): Promise<AccountKeys | undefined>;
+  /** Removes every record and key. The store can be used anew afterwards. */
+  erase(): Promise<void>;
+}
