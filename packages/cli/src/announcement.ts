@@ -15,9 +15,20 @@ export interface Announced {
   readonly columns: number;
 }
 
-/** The lines of `snug serve` (docs/guides/command-line.md). */
+/** The lines of `snug serve` (docs/guides/command-line.md). What a person needs next stands last: the code is tall. */
 export function announcement(of: Announced): string {
-  const lines = [
+  const setup =
+    of.setupLink === null
+      ? []
+      : [
+          qrCode(of.setupLink, of.columns),
+          "",
+          "Open this link to set Snug up. It works once, within 30 minutes:",
+          "",
+          of.setupLink,
+          "",
+        ];
+  return [
     `Snug ${of.version}`,
     "",
     `  data       ${of.data}`,
@@ -26,16 +37,7 @@ export function announcement(of: Announced): string {
     `             ${of.localUrl} (on this computer)`,
     `  authority  ${of.fingerprint}`,
     "",
-  ];
-  if (of.setupLink === null) return [...lines, "Ctrl-C stops the server."].join("\n");
-  return [
-    ...lines,
-    "Open this link to set Snug up. It works once, within 30 minutes:",
-    "",
-    of.setupLink,
-    "",
-    qrCode(of.setupLink, of.columns),
-    "",
+    ...setup,
     "Ctrl-C stops the server.",
   ].join("\n");
 }

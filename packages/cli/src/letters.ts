@@ -63,6 +63,7 @@ export async function read(of: Place & { readonly name: string | undefined }): P
 export async function tail(of: Place): Promise<void> {
   await withConnection(of.home, async (client) => {
     const ended = untilEnded(client, of.output);
+    of.output.say("snug: waiting for letters; Ctrl-C ends");
     for (let letters = arrival(client); ; letters = arrival(client)) {
       await printUnread(client, of.output, undefined);
       const end = await Promise.race([letters, ended]);

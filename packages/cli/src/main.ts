@@ -56,15 +56,13 @@ function createProgram(): Command {
       new Option("--home <folder>", "the folder of this client's state")
         .env("SNUG_HOME")
         .default(join(homedir(), ".snug"), "~/.snug"),
-    )
-    // Names no command: without arguments the terminal client, else a command that doesn't exist.
-    .allowExcessArguments()
-    .action(() => openTerminal(program));
+    );
   addServerCommands(program);
   addAccountCommands(program);
   addLetterCommands(program);
   addVideoCommands(program);
-  return program;
+  // After the commands, which would inherit it: here an argument is a command that doesn't exist.
+  return program.allowExcessArguments().action(() => openTerminal(program));
 }
 
 function oneLine(text: string): string {

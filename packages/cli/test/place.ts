@@ -120,6 +120,19 @@ export async function textFrom(stream: Readable): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+/** What a stream says until it has said `words`; fails when it ends before. The stream goes on flowing. */
+export async function textUntil(stream: Readable, words: RegExp): Promise<string> {
+  let text = "";
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  stream.on("data", (chunk) => {
+    text += chunk;
+    if (words.test(text)) resolve();
+  });
+  stream.once("close", () => reject(new Error(`ended before ${words}: ${text}`)));
+  await promise;
+  return text;
+}
+
 /** One line of stderr and nothing on stdout: what a refused command looks like. */
 export function assertRefused(ran: Ran, code: number, words: RegExp): void {
   assert.equal(ran.code, code, ran.stderr);

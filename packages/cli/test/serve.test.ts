@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { suite, test } from "node:test";
-import { assertRefused, createPlace, textFrom } from "./place.ts";
+import { assertRefused, createPlace, textUntil } from "./place.ts";
 
 suite("serve", { concurrency: 2 }, () => {
   test("--json: only JSON lines on stdout, the first says where, with a setup link; SIGTERM ends it in order", async () => {
@@ -26,15 +26,16 @@ suite("serve", { concurrency: 2 }, () => {
     {
       await using server = await place.serve();
       fingerprint = server.listening.fingerprint;
-      await place.ok(["join", "-", "--name", "anna"], { home: "anna", input: server.listening.setupLink ?? "" });
+      await place.ok(["join", "-", "--name", "anna"], {
+        home: "anna",
+        input: server.listening.setupLink ?? "",
+      });
       const tail = place.start(["tail"], { home: "anna" });
-      const remarks = textFrom(tail.stderr);
-      await untilOnline(place, tail);
+      await textUntil(tail.stderr, /waiting for letters/);
       const { code, took } = await server.stop("SIGINT");
       assert.equal(code, 0);
       assert.ok(took < 2000, `${took} ms`);
       tail.kill("SIGTERM");
-      await remarks;
     }
     await using again = await place.serve();
     assert.equal(again.listening.fingerprint, fingerprint);
@@ -43,14 +44,18 @@ suite("serve", { concurrency: 2 }, () => {
 
   test("for a person: version, folders, addresses, fingerprint, setup link and QR code", async () => {
     await using place = await createPlace();
-    const child = place.start(["serve"], { env: { SNUG_PORT: "0", SNUG_DATA: "room", SNUG_VIDEOS: "videos" } });
-    let text = "";
-    for await (const chunk of child.stdout) {
-      text += chunk;
-      if (text.includes("Ctrl-C stops the server")) break;
-    }
+    const child = place.start(["serve"], {
+      env: { SNUG_PORT: "0", SNUG_DATA: "room", SNUG_VIDEOS: "videos" },
+    });
+    const text = await textUntil(child.stdout, /Ctrl-C stops the server/);
     child.kill("SIGTERM");
-    for (const part of [place.path("room"), place.path("videos"), "https://", "http://localhost:", "/join#"]) {
+    for (const part of [
+      place.path("room"),
+      place.path("videos"),
+      "https://",
+      "http://localhost:",
+      "/join#",
+    ]) {
       assert.ok(text.includes(part), part);
     }
     assert.match(text, /^Snug \d/);
@@ -96,12 +101,3 @@ suite("serve", { concurrency: 2 }, () => {
     assertRefused(await place.run(["setup-link"]), 1, /administrator/);
   });
 });
-
-/** The home's lock tells: while tail holds the store, another command is refused. */
-async function untilOnline(place: Awaited<ReturnType<typeof createPlace>>, tail: { exitCode: number | null }): Promise<void> {
-  for (;;) {
-    assert.equal(tail.exitCode, null);
-    const ran = await place.run(["whoami"], { home: "anna" });
-    if (ran.code === 1) return;
-  }
-}

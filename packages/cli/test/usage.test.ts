@@ -34,7 +34,11 @@ suite("usage", { concurrency: 2 }, () => {
   }
 
   test("exit code 2: a wrong SNUG_PORT", async () => {
-    assertRefused(await place.run(["serve"], { env: { SNUG_PORT: "many" } }), 2, /SNUG_PORT.*'many' is invalid/);
+    assertRefused(
+      await place.run(["serve"], { env: { SNUG_PORT: "many" } }),
+      2,
+      /'many' from env 'SNUG_PORT' is invalid/,
+    );
   });
 
   const needJoined = [
