@@ -88,6 +88,8 @@ export type ClientState =
         readonly name: string;
         /** The origin this client talks to. */
         readonly origin: string;
+        /** The server's own TLS authority (PEM), for players started by us; null where the system's list decides. */
+        readonly authority: string | null;
       };
       readonly connection: Connection;
       readonly people: readonly Person[];

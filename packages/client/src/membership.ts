@@ -120,12 +120,12 @@ export class Membership {
   }
 
   get state(): ClientState {
-    const { account, device, name, server, serverName, origin } = this.#room;
+    const { account, device, name, server, serverName, origin, authority } = this.#room;
     const role = this.log.directory.accounts.get(account)?.role ?? "member";
     return {
       phase: "joined",
       me: { account, device, name, role },
-      server: { id: server, name: serverName, origin },
+      server: { id: server, name: serverName, origin, authority },
       connection: this.connection.state,
       people: this.people.list(this.log.directory),
       threads: this.letters.threads,
