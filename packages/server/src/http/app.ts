@@ -1,6 +1,6 @@
 import type { RequestListener } from "node:http";
 import { limits } from "@snug/protocol";
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, LogController } from "fastify";
 import type { Site, Visit } from "../site.ts";
 import type { Identity } from "../tls/authority.ts";
 import { sendError, toSnugError } from "./errors.ts";
@@ -40,7 +40,7 @@ export function createApp(of: {
     bodyLimit: limits.body,
     // Path patterns only: grants and queries never reach a log.
     logger: { level: of.log, stream: process.stderr },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
   });
   app.decorateRequest("visit");
@@ -82,6 +82,3 @@ export function createApp(of: {
   );
   return { app, handler: () => (request, response) => app.routing(request, response) };
 }
-
-/** Sinks for lines that are no requests. */
-export type Log = FastifyBaseLogger;

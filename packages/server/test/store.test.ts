@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { Incarnation, randomId, SnugError } from "@snug/protocol";
+import { StartError } from "../src/startError.ts";
+import { makeDatabase } from "../src/store/schema.ts";
+import { SqliteStore } from "../src/store/sqliteStore.ts";
+import { type StoreUnderTest, storeContract } from "./storeContract.ts";
+
+async function makeSqlite(): Promise<StoreUnderTest & { readonly path: string }> {
+  const folder = await mkdtemp(join(tmpdir(), "snug-store-"));
+  const path = join(folder, "snug.db");
+  makeDatabase(path, randomId(Incarnation));
+  return {
+    path,
+    open: async () => new SqliteStore(path),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+storeContract("SQLite", makeSqlite);
+
+test("D7: an unexpected fault fails its whole batch, and nothing of it is there", async () => {
+  await using under = await makeSqlite();
+  const broken = new DatabaseSync(under.path);
+  broken.exec("DROP TABLE passes");
+  broken.close();
+  await using store = await under.open();
+  const results = await Promise.allSettled([store.replaceSetupLink(null), store.sweep(1)]);
+  for (const result of results) {
+    assert.ok(result.status === "rejected" && result.reason instanceof SnugError);
+    assert.equal(result.reason.code, "internal");
+  }
+});
+
+test("P24: a database of a newer schema is refused", async () => {
+  await using under = await makeSqlite();
+  const newer = new DatabaseSync(under.path);
+  newer.exec("PRAGMA user_version=2");
+  newer.close();
+  assert.throws(
+    () => new SqliteStore(under.path),
+    (error) => error instanceof StartError && /newer Snug/.test(error.message),
+  );
+});
