@@ -60,6 +60,9 @@ export class Inbox {
   #position: Position;
   #acknowledged = 0;
   #acknowledging = false;
+  /** What the server had when it was last asked. */
+  #head = 0;
+  #behind: (() => void)[] = [];
 
   constructor(parts: InboxParts, position: Position) {
     this.#parts = parts;
@@ -90,6 +93,7 @@ export class Inbox {
     try {
       const { head } = await link.request("stream-read", { stream, incarnation, after: seq });
       if (head < seq) throw new SnugError("rolled-back", `${head} rows`);
+      this.#head = head;
     } catch (error) {
       if (!(error instanceof SnugError)) throw error;
       if (error.code === "rolled-back") {
@@ -104,6 +108,12 @@ export class Inbox {
     this.#acknowledge(link);
   }
 
+  /** Resolves once all that waited on the server at the last {@link resume} is stored here. */
+  caughtUp(): Promise<void> {
+    if (this.#position.seq >= this.#head) return Promise.resolve();
+    return new Promise((resolve) => this.#behind.push(resolve));
+  }
+
   /** Takes pushed rows in, after those pushed before. Rejects with Stop when the chain is broken. */
   take(event: EventOf<"rows">, link: Pick<Link, "request">): Promise<void> {
     if (event.stream !== this.#position.stream) return Promise.resolve();
@@ -115,6 +125,7 @@ export class Inbox {
       for (const row of rows) verdicts.push(await this.#judge(row, fresh, link));
       await this.#store(rows, verdicts, end);
       this.#acknowledge(link);
+      if (this.#position.seq >= this.#head) for (const settle of this.#behind.splice(0)) settle();
     });
   }
 
@@ -211,17 +222,16 @@ export class Inbox {
       changes.push(notice.change);
       refusals.push(notice);
     });
-    const placed = await turns.run(async () => {
+    await turns.run(async () => {
       const added = letters.add(
         verdicts.flatMap((verdict) => (verdict.is === "letter" ? [verdict.letter] : [])),
       );
       await records.commit([...changes, ...added.changes]);
+      this.#position = end;
       added.apply();
-      return added;
+      for (const refusal of refusals) refusal.show();
+      this.#parts.arrived(added.letters.filter((letter) => letter.state.is === "received"));
     });
-    this.#position = end;
-    for (const refusal of refusals) refusal.show();
-    this.#parts.arrived(placed.letters.filter((letter) => letter.state.is === "received"));
   }
 
   /** Tells the server what is durable here: one word under way, the newest afterwards. */

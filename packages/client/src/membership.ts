@@ -206,6 +206,8 @@ export class Membership {
     await this.#keepFacts(signed);
     await this.outbox.compare(signed.counters);
     await this.inbox.resume(link);
+    // Online means caught up: a script that reads and leaves finds everything that waited.
+    await Promise.race([this.inbox.caughtUp(), brokenLink(link)]);
     await this.outbox.askDelivered(link);
   }
 
@@ -343,4 +345,9 @@ export class Membership {
 function stoppedError({ code, why }: { readonly code: string; readonly why: string }): SnugError {
   const known = { "incarnation-changed": true, "rolled-back": true, upgrade: true } as const;
   return new SnugError(Object.hasOwn(known, code) ? (code as keyof typeof known) : "forbidden", why);
+}
+
+async function brokenLink(link: Link): Promise<never> {
+  const { why } = await link.ended;
+  throw new NetworkError(why);
 }

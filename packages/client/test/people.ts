@@ -1,0 +1,233 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Client, type ClientState, createClient, type Letter, NetworkError, type Store } from "@snug/client";
+import type { HttpRequest, Platform, Socket, SocketEvents } from "@snug/client";
+import { nodePlatform, openNodeStore } from "@snug/client/node";
+import type { AccountId } from "@snug/protocol";
+import { type BootedServer, bootServer } from "../../../testing/server.ts";
+
+/** Node's platform with a clock of the test's, a plug to pull, and a hand on every frame. */
+export class TestPlatform implements Platform {
+  readonly origin = null;
+  readonly needsCookie = false;
+  readonly #real = nodePlatform();
+  readonly #sockets = new Set<{ socket: Socket; events: SocketEvents }>();
+  readonly #network = new Set<() => void>();
+  #timers: { at: number; call: () => void }[] = [];
+  #now = Date.now();
+  plugged = true;
+  /** What becomes of a frame from the server; null drops it. */
+  onReceived: (frame: Uint8Array) => Uint8Array | null = (frame) => frame;
+  /** What becomes of a frame to the server; null drops it. */
+  onSent: (frame: Uint8Array) => Uint8Array | null = (frame) => frame;
+  /** Called with each answer of HTTP before it is handed on; may throw. */
+  onAnswer: (request: HttpRequest) => void = () => undefined;
+  /** How often each path was asked for. */
+  readonly asked = new Map<string, number>();
+
+  pin: Platform["pin"] = (origin, authority) => this.#real.pin(origin, authority);
+
+  openSocket: Platform["openSocket"] = (address, events) => {
+    if (!this.plugged) {
+      queueMicrotask(() => events.closed({ code: 1006, reason: "unplugged" }));
+      return { send: () => undefined, close: () => undefined };
+    }
+    const socket = this.#real.openSocket(address, {
+      opened: () => events.opened(),
+      received: (frame) => {
+        const altered = this.plugged ? this.onReceived(frame) : null;
+        if (altered) events.received(altered);
+      },
+      closed: (reason) => {
+        this.#sockets.delete(open);
+        events.closed(reason);
+      },
+    });
+    const open = { socket, events };
+    this.#sockets.add(open);
+    return {
+      send: (frame) => {
+        const altered = this.plugged ? this.onSent(frame) : null;
+        if (altered) socket.send(altered);
+      },
+      close: () => socket.close(),
+    };
+  };
+
+  fetch: Platform["fetch"] = async (address, request) => {
+    this.asked.set(request.path, (this.asked.get(request.path) ?? 0) + 1);
+    if (!this.plugged) throw new NetworkError("unplugged");
+    const answer = await this.#real.fetch(address, request);
+    this.onAnswer(request);
+    return answer;
+  };
+
+  now = (): number => this.#now;
+  random = (): number => 0.5;
+
+  after = (ms: number, call: () => void): (() => void) => {
+    const timer = { at: this.#now + ms, call };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  };
+
+  onNetwork = (listener: () => void): (() => void) => {
+    this.#network.add(listener);
+    return () => this.#network.delete(listener);
+  };
+
+  /** Time until the next call, in ms, or undefined. */
+  next(): number | undefined {
+    const at = Math.min(...this.#timers.map((timer) => timer.at));
+    return Number.isFinite(at) ? at - this.#now : undefined;
+  }
+
+  advance(ms: number): void {
+    this.#now += ms;
+    const due = this.#timers.filter((timer) => timer.at <= this.#now);
+    this.#timers = this.#timers.filter((timer) => timer.at > this.#now);
+    for (const { call } of due) call();
+  }
+
+  unplug(): void {
+    this.plugged = false;
+    for (const { socket, events } of this.#sockets) {
+      this.#sockets.delete({ socket, events });
+      socket.close();
+      events.closed({ code: 1006, reason: "unplugged" });
+    }
+  }
+
+  /** The network is back and says so. */
+  plug(): void {
+    this.plugged = true;
+    for (const listener of this.#network) listener();
+  }
+}
+
+type Joined = Extract<ClientState, { phase: "joined" }>;
+
+/** A person at a Node client with a home of their own, which goes with them. */
+export class Person implements AsyncDisposable {
+  readonly home: string;
+  platform = new TestPlatform();
+  client: Client;
+  store: Store;
+  readonly arrived: Letter[] = [];
+  recoveryCode = "";
+
+  private constructor(home: string, client: Client, store: Store, platform: TestPlatform) {
+    this.home = home;
+    this.client = client;
+    this.store = store;
+    this.platform = platform;
+    client.onLetter((letter) => this.arrived.push(letter));
+  }
+
+  static async open(wrap: (store: Store) => Store = (store) => store): Promise<Person> {
+    const home = await mkdtemp(join(tmpdir(), "snug-client-"));
+    const platform = new TestPlatform();
+    const store = wrap(await openNodeStore(home));
+    return new Person(home, await createClient({ store, platform }), store, platform);
+  }
+
+  static async join(link: string, name: string): Promise<Person> {
+    const person = await Person.open();
+    person.recoveryCode = (await person.client.join({ link, name })).recoveryCode;
+    await person.online();
+    return person;
+  }
+
+  /** Closes the client as if its process had ended and opens it again on the same home. */
+  async restart(wrap: (store: Store) => Store = (store) => store): Promise<void> {
+    await this.client.close();
+    const { plugged } = this.platform;
+    this.platform = new TestPlatform();
+    this.platform.plugged = plugged;
+    this.store = wrap(await openNodeStore(this.home));
+    this.client = await createClient({ store: this.store, platform: this.platform });
+    this.client.onLetter((letter) => this.arrived.push(letter));
+  }
+
+  get state(): Joined {
+    const { state } = this.client;
+    if (state.phase !== "joined") throw new Error(`the client is ${state.phase}`);
+    return state;
+  }
+
+  get account(): AccountId {
+    return this.state.me.account;
+  }
+
+  until(what: string, holds: (state: ClientState) => boolean): Promise<void> {
+    return until(this.client, what, holds);
+  }
+
+  online(): Promise<void> {
+    return this.until("online", (state) => state.phase === "joined" && state.connection.is === "online");
+  }
+
+  /** Waits until the last letter of the thread is in this state. */
+  last(thread: AccountId, is: Letter["state"]["is"]): Promise<void> {
+    return this.until(
+      `last letter ${is}`,
+      (state) =>
+        state.phase === "joined" &&
+        state.threads.find(({ account }) => account === thread)?.last?.state.is === is,
+    );
+  }
+
+  async texts(thread: AccountId): Promise<string[]> {
+    return (await this.client.letters({ thread, most: 1000 })).map(({ text }) => text);
+  }
+
+  /** Waits for the n-th letter of all that arrived here since this client's first start. */
+  async arrivals(count: number): Promise<string[]> {
+    await this.until(`${count} letters`, () => this.arrived.length >= count);
+    return this.arrived.map(({ text }) => text);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client.close();
+    await rm(this.home, { recursive: true, force: true });
+  }
+}
+
+const patience = 20_000;
+
+/** Resolves at the change that makes it so; the limit only ends a test that has failed. */
+export function until(client: Client, what: string, holds: (state: ClientState) => boolean): Promise<void> {
+  if (holds(client.state)) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => {
+      stop();
+      reject(new Error(`not within ${patience} ms: ${what}; ${JSON.stringify(client.state)}`));
+    }, patience);
+    const stop = client.subscribe(() => {
+      if (!holds(client.state)) return;
+      clearTimeout(limit);
+      stop();
+      resolve();
+    });
+  });
+}
+
+export interface Pair extends AsyncDisposable {
+  readonly server: BootedServer;
+  readonly alice: Person;
+  readonly bob: Person;
+}
+
+/** Alice came by the setup link, Bob by her one-use invite; both are online. */
+export async function pair(): Promise<Pair> {
+  await using started = new AsyncDisposableStack();
+  const server = started.use(await bootServer());
+  const alice = started.use(await Person.join((await server.setupLink()) ?? "", "Alice"));
+  const bob = started.use(await Person.join(await alice.client.invite({ uses: 1 }), "Bob"));
+  await alice.until("Bob", (state) => state.phase === "joined" && state.people.length === 2);
+  const all = started.move();
+  return { server, alice, bob, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
