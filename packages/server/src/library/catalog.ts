@@ -69,10 +69,12 @@ export class Catalog {
    */
   async read(stop: () => boolean = () => false): Promise<boolean> {
     for (const group of this.#groups.values()) {
-      if (stop()) return true;
       const unread = group.filter(({ state }) => state === "unread");
+      if (unread.length === 0) continue;
       for (const member of unread) await this.#readOne(member);
-      if (unread.length > 0) this.publish();
+      this.publish();
+      // After, not before: a folder in which something happens all the time is read too.
+      if (stop()) return true;
     }
     return this.#unsettled.size > 0;
   }
@@ -88,14 +90,9 @@ export class Catalog {
       const id = ids[at];
       if (id === undefined) return;
       const still = draft.view.state === "playable" && records.hasStill(draft.view.version) === true;
-      const before = this.#titles.get(id);
-      if (before?.draft === draft && before.view.still === still) {
-        titles.set(id, before);
-        return;
-      }
-      const view: TitleView = { id, ...draft.view, still };
-      titles.set(id, { view, draft });
-      changed.push(view);
+      const title = renewed(this.#titles.get(id), { id, draft, still });
+      titles.set(id, title);
+      if (title.view !== this.#titles.get(id)?.view) changed.push(title.view);
     });
     const removed = [...this.#titles.keys()].filter((id) => !titles.has(id));
     this.#titles = titles;
@@ -184,6 +181,15 @@ export class Catalog {
     this.#known = [...kept.values()];
     for (const key of this.#drafts.keys()) if (!this.#groups.has(key)) this.#drafts.delete(key);
   }
+}
+
+/** The title as it is now; with the same view as before when people see no difference. */
+function renewed(before: Title | undefined, now: { id: TitleId; draft: Draft; still: boolean }): Title {
+  const { id, draft, still } = now;
+  if (before?.draft === draft && before.view.still === still) return before;
+  const view: TitleView = { id, ...draft.view, still };
+  const same = before !== undefined && JSON.stringify(before.view) === JSON.stringify(view);
+  return { view: same ? before.view : view, draft };
 }
 
 function memberOf(file: FoundFile, record: { content: string | null; problem: string | null }): GroupFile {

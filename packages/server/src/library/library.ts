@@ -39,7 +39,7 @@ const startWorker: StartWorker = (workerData) =>
 
 /**
  * Opens the library: resolves once the folder was walked and everything that was read in earlier runs is listed.
- * Throws StartError when the folder is missing, and whatever the worker says when it can't use the index. `start` is the tests' way in.
+ * Throws StartError when the folder is missing or the index can't be used. `start` is the tests' way in.
  */
 export async function openLibrary(
   options: LibraryOptions,
@@ -71,7 +71,12 @@ export async function openLibrary(
       take(changed);
     },
   });
-  await link.ready;
+  try {
+    await link.ready;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StartError(`the index of the videos can't be used: ${why}`, { cause });
+  }
   return {
     view: () => ({ revision, titles: [...titles.values()].sort(byName) }),
     onChange: (listener) => {

@@ -118,19 +118,20 @@ export function openRecords(path: string, options: { format: number; now: () => 
 function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
   try {
-    // A lost last write costs reading a file once more, so the log need not be synced at each commit.
-    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
     const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
     if (version > schemaVersion) {
-      throw new Error(`${path} was made by a newer version of Snug (${version} > ${schemaVersion})`);
+      throw new Error(`made by a newer version of Snug (${version} > ${schemaVersion})`);
     }
+    // A lost last write costs reading a file once more, so the log need not be synced at each commit.
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
     if (version === 0) {
       database.exec(`BEGIN; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT;`);
     }
     return database;
-  } catch (error) {
+  } catch (cause) {
     database.close();
-    throw error;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${path}: ${why}`, { cause });
   }
 }
 

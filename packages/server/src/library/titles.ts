@@ -157,7 +157,8 @@ function unready(of: {
       reason: worst?.reason.slice(0, longestNote) ?? null,
       version: "",
       durationMicroseconds: 0,
-      size: sizeOf(group.map(({ file }) => file)),
+      // Not of growing ones: the list would change with every byte that is written.
+      size: sizeOf(group.filter(({ state }) => state !== "growing").map(({ file }) => file)),
       renditions: [],
       notes: rest
         .slice(0, mostNotes)

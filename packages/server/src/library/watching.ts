@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 
 /** Events come in bursts; the folder is walked once for all of them, ms. */
-const calm = 150;
+const calm = 300;
 
 /** Waits for something to happen in a folder. */
 export interface Watching extends Disposable {
