@@ -15,6 +15,8 @@ const MAX_SEGMENT_SECONDS = 12;
 const EARLY_SECONDS = 4;
 const EARLY_LENGTH = 0.9;
 const LENGTH = 1.8;
+/** The largest common priming (Apple's AAC encoder: 2112) and the rounding to milliseconds. */
+const MAX_PRIMING_SAMPLES = 2112 + 96;
 
 /** One file of a title. */
 export interface PlanInput {
@@ -148,15 +150,19 @@ const lengthOf = ({ picture, video }: LadderFile): number =>
   (picture.endTime - picture.start) / video.timescale;
 const frameSeconds = (file: LadderFile): number => lengthOf(file) / (file.picture.end - file.picture.first);
 
-/** When the picture begins, counted from the first thing that the file presents at all. */
+/**
+ * When the picture begins, counted from the first thing that the file presents at all. A remuxed file may present
+ * its sound's priming, which another file of the title hides: such a lead is no start.
+ */
 function ownStart({ input, start }: LadderFile): number {
   const { audio, movieTimescale } = input.index;
-  const sounds = audio.map(({ edit, samples, timescale }) =>
-    presentationStart(edit, Math.max(edit.mediaTime, samples.times[0] ?? 0), {
-      movie: movieTimescale,
-      track: timescale,
-    }),
-  );
+  const sounds = audio.map((track) => {
+    const { edit, samples, timescale } = track;
+    const began = Math.max(edit.mediaTime, samples.times[0] ?? 0);
+    const begins = presentationStart(edit, began, { movie: movieTimescale, track: timescale });
+    const priming = edit.mediaTime > 0 ? 0 : MAX_PRIMING_SAMPLES / track.sampleRate;
+    return start - begins <= priming ? start : begins;
+  });
   return start - Math.min(start, ...sounds);
 }
 
