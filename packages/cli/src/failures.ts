@@ -17,7 +17,11 @@ export function exitCodeOf(error: unknown): ExitCode {
   return exitCodes.failed;
 }
 
+/** Proofs of a dishonest server that stop a connection, beside the protocol's codes. */
+const proofs: readonly string[] = ["chain", "two-histories"];
+
 /** What a stopped connection's code means to a script. */
 export function exitCodeOfStop(code: string): ExitCode {
+  if (proofs.includes(code)) return exitCodes.verification;
   return ofProtocol[code as ErrorCode] ?? exitCodes.failed;
 }

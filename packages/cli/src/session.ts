@@ -2,7 +2,7 @@ import { type Client, type ClientState, NetworkError, type Person } from "@snug/
 import { CommandError, exitCodes } from "./exit.ts";
 import { exitCodeOfStop } from "./failures.ts";
 
-/** Milliseconds a command waits for the server before it gives up. */
+/** Milliseconds without any sign of the server after which a command gives up. */
 const PATIENCE = 20_000;
 
 export type Joined = Extract<ClientState, { phase: "joined" }>;
@@ -36,14 +36,17 @@ export function joinedState(state: ClientState): Joined {
   throw new CommandError(exitCodes.notJoined, `${why}; join with: snug join LINK --name NAME`);
 }
 
-/** The first value that `look` finds in the state; NetworkError with `otherwise` when patience ends. */
+/** The first value that `look` finds in the state; NetworkError with `otherwise` when nothing changes for too long. */
 export async function until<T>(
   client: Client,
   look: (state: ClientState) => T | undefined,
   otherwise: string,
 ): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = setTimeout(() => reject(new NetworkError(otherwise)), PATIENCE);
   const check = (): void => {
+    // Progress: a long absence brings many letters.
+    timer.refresh();
     try {
       const found = look(client.state);
       if (found !== undefined) resolve(found);
@@ -51,7 +54,6 @@ export async function until<T>(
       reject(error);
     }
   };
-  const timer = setTimeout(() => reject(new NetworkError(otherwise)), PATIENCE);
   const unsubscribe = client.subscribe(check);
   check();
   try {
@@ -73,7 +75,7 @@ export function whenOnline(state: ClientState): Joined | undefined {
   return connection.is === "online" ? joined : undefined;
 }
 
-/** Waits for something the server must do; NetworkError once the connection is lost or patience ends. */
+/** Waits for something the server must do; NetworkError once the connection is lost or it takes too long. */
 export async function whileConnected<T>(client: Client, work: Promise<T>): Promise<T> {
   const { promise: broken, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(new NetworkError("the server does not answer")), PATIENCE);

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { setTimeout as wait } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const execute = promisify(execFile);
+/** Milliseconds until something that must appear counts as missing. */
+const patience = 30_000;
+const poll = 40;
+
+/** A terminal of 100 × 30 with a shell in it, and the hands and eyes of a person. */
+export interface Terminal extends AsyncDisposable {
+  /** Named keys, as tmux calls them. */
+  press(...keys: string[]): Promise<void>;
+  type(text: string): Promise<void>;
+  /** As a terminal pastes: in one piece, bracketed. */
+  paste(text: string): Promise<void>;
+  /** What is on the screen, once it matches. */
+  see(words: RegExp): Promise<string>;
+  resize(columns: number, rows: number): Promise<void>;
+  /** One of tmux's variables of the pane. */
+  ask(variable: string): Promise<string>;
+}
+
+export async function openTerminal(folder: string, env: Readonly<Record<string, string>>): Promise<Terminal> {
+  const socket = `${folder}/tmux`;
+  const tmux = async (...args: string[]): Promise<string> =>
+    (await execute("tmux", ["-S", socket, "-f", "/dev/null", ...args], { env: { ...process.env, TMUX: "" } }))
+      .stdout;
+  const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+  const shell = ["bash", "--norc", "--noprofile"];
+  await tmux("new-session", "-d", "-x", "100", "-y", "30", "-c", folder, ...variables, ...shell);
+  return {
+    press: async (...keys) => void (await tmux("send-keys", ...keys)),
+    type: async (text) => void (await tmux("send-keys", "-l", text)),
+    async paste(text) {
+      await tmux("set-buffer", text);
+      await tmux("paste-buffer", "-p");
+    },
+    async see(words) {
+      const end = Date.now() + patience;
+      for (;;) {
+        const screen = await tmux("capture-pane", "-p");
+        if (words.test(screen)) return screen;
+        assert.ok(Date.now() < end, `${words} does not appear on:\n${screen}`);
+        await wait(poll);
+      }
+    },
+    resize: async (columns, rows) => void (await tmux("resize-window", "-x", `${columns}`, "-y", `${rows}`)),
+    ask: async (variable) => (await tmux("display-message", "-p", `#{${variable}}`)).trim(),
+    async [Symbol.asyncDispose]() {
+      const pid = Number(await tmux("display-message", "-p", "#{pid}"));
+      await tmux("kill-server");
+      // Its socket lies in a folder that is about to be removed.
+      while (isAlive(pid)) await wait(poll);
+    },
+  };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    return false;
+  }
+}
