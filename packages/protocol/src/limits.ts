@@ -31,12 +31,22 @@ export const limits = {
   inboxBytes: 64 * 1024 * 1024,
   /** Bytes buffered for a reader that doesn't read, then the connection is closed. */
   buffered: 262_144,
+  /** A reader for whom something waits and who takes nothing for this long is let go. */
+  stalled: 30_000,
+  /** Connections open at once from one address; this computer's own are not counted. */
+  connections: 64,
+  /** Statements of one account: an invite's holder is shown all of the inviter's in one answer. */
+  statements: 256,
+  /** Invites of one account that can still be used. */
+  invites: 100,
   /** An invite's life. */
   invite: 7 * 24 * 3_600_000,
   /** The setup link's life. */
   setupLink: 30 * 60_000,
   /** An HTTP token's life. */
   token: 3_600_000,
+  /** A browser's session cookie's life. */
+  session: 12 * 3_600_000,
   /** A playback grant must be opened within. */
   grantOpen: 10 * 60_000,
   /** A grant lives, while used, up to the title's length plus this. */

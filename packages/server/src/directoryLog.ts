@@ -40,8 +40,6 @@ export interface Leaf {
   readonly endedDevices: readonly DeviceId[];
 }
 
-/** The most statements of one account: an invite's holder is shown all of the inviter's in one answer. */
-const statementsOfAccount = 256;
 const page = 1024;
 
 /**
@@ -170,8 +168,8 @@ export class DirectoryLog {
     return this.#inTurn(async () => {
       const { content } = decodeStatement(statement);
       if (content.account !== by) throw new SnugError("forbidden", "a statement of another account");
-      if (content.number >= statementsOfAccount) {
-        throw new SnugError("policy", `an account makes at most ${statementsOfAccount} statements`);
+      if (content.number >= limits.statements) {
+        throw new SnugError("policy", `an account makes at most ${limits.statements} statements`);
       }
       const before = activeDevices(this.#directory.accounts.get(by));
       const { directory } = await applyStatement(this.#directory, statement);

@@ -3,9 +3,6 @@ import { type AccountId, type DeviceId, type Hash, limits, type TitleId, toBase6
 import type { DirectoryLog } from "./directoryLog.ts";
 import type { Pass, Store } from "./store/store.ts";
 
-/** A browser's session cookie lives this long; it is renewed with each connection. ms */
-const sessionLife = 12 * 3_600_000;
-
 /** Who asks, when a pass was shown. */
 export interface Holder {
   readonly account: AccountId;
@@ -30,7 +27,7 @@ export class Passes {
     { account, device }: Holder,
   ): Promise<{ secret: string; expires: number }> {
     const secret = toBase64url(randomBytes(32));
-    const expires = this.#now() + (kind === "token" ? limits.token : sessionLife);
+    const expires = this.#now() + (kind === "token" ? limits.token : limits.session);
     await this.#store.addPass({ hash: hashOf(secret), kind, account, device, expires });
     return { secret, expires };
   }

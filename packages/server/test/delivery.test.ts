@@ -1,24 +1,214 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import {
+  checkRow,
+  closeCodes,
+  Incarnation,
+  limits,
+  MessageId,
+  type Row,
+  randomId,
+  StreamId,
+} from "@snug/protocol";
 import { bootServer } from "../../../testing/server.ts";
-import { joinRaw, letterTo } from "../../../testing/wire.ts";
+import { joinRaw, letterTo, type RawPerson, type Wire, type WireServer } from "../../../testing/wire.ts";
+import { refused } from "./refused.ts";
 
-test("D1: a letter is accepted, delivered live, and its sender is told when it has arrived", async () => {
+/** Signs in and reads the own inbox from a cursor. */
+async function openInbox(person: RawPerson, after = 0, server?: WireServer): Promise<Wire> {
+  const wire = await person.connect(server);
+  const { inbox: stream, incarnation } = person;
+  await wire.request("stream-read", { stream, incarnation, after });
+  return wire;
+}
+
+async function takeRows(wire: Wire, count: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  while (rows.length < count) rows.push(...(await wire.next("rows")).rows);
+  return rows;
+}
+
+test("D1 D11: a letter is accepted, delivered live, and its sender is told when it has arrived", async () => {
   await using server = await bootServer();
-  const alice = await joinRaw(server, "alice");
-  const bob = await joinRaw(server, "bob");
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
   await using fromAlice = await alice.connect();
-  await using toBob = await bob.connect();
+  await using toBob = await openInbox(bob);
   const { incarnation, inbox } = bob;
-  assert.deepEqual(await toBob.request("stream-read", { stream: inbox, incarnation, after: 0 }), { head: 0 });
   const letter = letterTo(inbox, 1);
   const accepted = await fromAlice.request("submit", letter);
-  assert.equal(accepted.seq, 1);
-  const { rows } = await toBob.next("rows");
+  const [row] = await takeRows(toBob, 1);
+  assert.ok(row && (await checkRow(row)));
   assert.deepEqual(
-    rows.map(({ seq, id, account }) => ({ seq, id, account })),
-    [{ seq: 1, id: letter.id, account: alice.account }],
+    [row.seq, row.rowHash, row.id, row.account, row.device, row.counter],
+    [accepted.seq, accepted.rowHash, letter.id, alice.account, alice.created.device, 1],
   );
+  assert.deepEqual(row.sealed, letter.sealed);
+  assert.deepEqual(await fromAlice.request("delivery-read", { ids: [letter.id] }), { delivered: [] });
   await toBob.request("stream-cursor", { stream: inbox, incarnation, seq: 1 });
   assert.deepEqual(await fromAlice.next("delivered"), { ids: [letter.id] });
+  assert.deepEqual(await fromAlice.request("delivery-read", { ids: [letter.id] }), {
+    delivered: [letter.id],
+  });
+});
+
+test("D3: a stream is read by its owner only; another's is no stream at all", async () => {
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using wire = await alice.connect();
+  const { incarnation } = bob;
+  for (const stream of [bob.inbox, randomId(StreamId)]) {
+    const no = { code: "not-found", message: "there is no such stream" } as const;
+    await refused(no, wire.request("stream-read", { stream, incarnation, after: 0 }));
+    await refused(no, wire.request("stream-cursor", { stream, incarnation, seq: 0 }));
+  }
+  await refused({ code: "not-found" }, wire.request("submit", letterTo(randomId(StreamId), 1)));
+});
+
+test("D4 D5: checks come in order: double, other bytes, counter", async () => {
+  await using server = await bootServer();
+  const alice = await joinRaw(server, "alice");
+  await using wire = await alice.connect();
+  const letter = letterTo(alice.inbox, 1);
+  const first = await wire.request("submit", letter);
+  // A double is a double, whatever its counter says.
+  assert.deepEqual(await wire.request("submit", { ...letter, counter: 9 }), first);
+  const other = crypto.getRandomValues(new Uint8Array(50));
+  await refused({ code: "id-conflict" }, wire.request("submit", { ...letter, counter: 9, sealed: other }));
+  const late = wire.request("submit", letterTo(alice.inbox, 9));
+  await refused({ code: "out-of-order", message: "counter 9 received, 2 expected" }, late);
+});
+
+test("D6: signing in tells the highest counters and the cursor that the server has of a device", async () => {
+  await using server = await bootServer();
+  const alice = await joinRaw(server, "alice");
+  const { inbox, incarnation } = alice;
+  {
+    await using wire = await openInbox(alice);
+    assert.deepEqual(wire.waiting("rows"), 0);
+    for (const counter of [1, 2]) await wire.request("submit", letterTo(inbox, counter));
+    await wire.request("stream-cursor", { stream: inbox, incarnation, seq: 1 });
+  }
+  await using again = await alice.connect();
+  assert.deepEqual(again.signedIn.counters, [{ stream: inbox, counter: 2 }]);
+  assert.equal(again.signedIn.cursor, 1);
+});
+
+test("D9: a cursor above the head is refused as rolled back, one of another incarnation by its name", async () => {
+  await using server = await bootServer();
+  const alice = await joinRaw(server, "alice");
+  await using wire = await alice.connect();
+  const { inbox: stream, incarnation } = alice;
+  await refused({ code: "rolled-back" }, wire.request("stream-read", { stream, incarnation, after: 1 }));
+  await refused({ code: "rolled-back" }, wire.request("stream-cursor", { stream, incarnation, seq: 1 }));
+  const other = randomId(Incarnation);
+  await refused(
+    { code: "incarnation-changed" },
+    wire.request("stream-read", { stream, incarnation: other, after: 0 }),
+  );
+  await refused(
+    { code: "incarnation-changed" },
+    wire.request("stream-cursor", { stream, incarnation: other, seq: 0 }),
+  );
+});
+
+test("R16 D10: letters wait for who is offline and come in order, before what comes live", async () => {
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using wire = await alice.connect();
+  const letters = Array.from({ length: 150 }, (_, at) => letterTo(bob.inbox, at + 1));
+  await Promise.all(letters.slice(0, 100).map((letter) => wire.request("submit", letter)));
+  await using toBob = await openInbox(bob, 10);
+  // The rest comes while the first hundred are being read.
+  await Promise.all(letters.slice(100).map((letter) => wire.request("submit", letter)));
+  const rows = await takeRows(toBob, 140);
+  assert.deepEqual(
+    rows.map(({ seq }) => seq),
+    Array.from({ length: 140 }, (_, at) => at + 11),
+  );
+  assert.deepEqual(
+    rows.map(({ id }) => id),
+    letters.slice(10).map(({ id }) => id),
+  );
+});
+
+test("R3 D10: the largest letters pass, many at once, and the reader is not dropped for it", async () => {
+  await using server = await bootServer();
+  const alice = await joinRaw(server, "alice");
+  await using wire = await openInbox(alice);
+  const large = (): Uint8Array<ArrayBuffer> => new Uint8Array(limits.sealed).fill(7);
+  const letters = [1, 2, 3, 4, 5, 6].map((counter) => letterTo(alice.inbox, counter, large()));
+  await Promise.all(letters.map((letter) => wire.request("submit", letter)));
+  const rows = await takeRows(wire, 6);
+  assert.deepEqual(
+    rows.map(({ seq, sealed }) => [seq, sealed?.length]),
+    [1, 2, 3, 4, 5, 6].map((seq) => [seq, limits.sealed]),
+  );
+});
+
+test("R13 D10: who does not read stalls nobody, is let go, and resumes from its cursor", async ({ mock }) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using wire = await alice.connect();
+  await using stalled = await openInbox(bob);
+  stalled.socket.pause();
+  const large = new Uint8Array(limits.sealed).fill(7);
+  const count = 60;
+  for (let counter = 1; counter <= count; counter++) {
+    await wire.request("submit", letterTo(bob.inbox, counter, large));
+  }
+  await wire.next("presence");
+  mock.timers.tick(limits.stalled);
+  assert.deepEqual(await wire.next("presence"), { account: bob.account, online: false });
+  stalled.socket.resume();
+  assert.equal(await stalled.closed, closeCodes.readsTooSlowly);
+  await using again = await openInbox(bob, 1);
+  const rows = await takeRows(again, count - 1);
+  assert.equal(rows.at(-1)?.seq, count);
+});
+
+test("D14: what waits for one account is bounded; the error comes before any acknowledgement", async () => {
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using wire = await alice.connect();
+  const large = new Uint8Array(limits.sealed).fill(7);
+  const fit = Math.floor(limits.inboxBytes / limits.sealed);
+  for (let counter = 1; counter <= fit; counter++) {
+    await wire.request("submit", letterTo(bob.inbox, counter, large));
+  }
+  await refused({ code: "quota" }, wire.request("submit", letterTo(bob.inbox, fit + 1, large)));
+  await using toBob = await bob.connect();
+  await toBob.request("stream-cursor", { stream: bob.inbox, incarnation: bob.incarnation, seq: 1 });
+  assert.equal((await wire.request("submit", letterTo(bob.inbox, fit + 1, large))).seq, fit + 1);
+});
+
+test("D16: letters are durable, never fleeting", async () => {
+  await using server = await bootServer();
+  const alice = await joinRaw(server, "alice");
+  await using wire = await alice.connect();
+  await refused(
+    { code: "policy" },
+    wire.request("submit", { ...letterTo(alice.inbox, 1), class: "fleeting" }),
+  );
+  assert.equal((await wire.request("submit", letterTo(alice.inbox, 1))).seq, 1);
+});
+
+test("D8: a restart keeps ids, rows and cursors, and a repeated submit gets its first answer", async () => {
+  await using first = await bootServer();
+  const alice = await joinRaw(first, "alice");
+  const letter = letterTo(alice.inbox, 1);
+  await using wire = await alice.connect();
+  const accepted = await wire.request("submit", letter);
+  const { serverId, fingerprint, spki } = first;
+  await first.close();
+  await using second = await bootServer(first.options);
+  assert.deepEqual([second.serverId, second.fingerprint, second.spki], [serverId, fingerprint, spki]);
+  await using again = await openInbox(alice, 0, second);
+  assert.deepEqual(await again.request("submit", letter), accepted);
+  const [row] = await takeRows(again, 1);
+  assert.equal(row?.rowHash, accepted.rowHash);
+  assert.equal(
+    (await again.request("submit", { ...letterTo(alice.inbox, 2), id: randomId(MessageId) })).seq,
+    2,
+  );
 });

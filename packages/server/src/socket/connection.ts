@@ -21,8 +21,6 @@ import { Subscription } from "./subscription.ts";
 
 /** Buffered bytes from which a connection's requests and backfill wait for the reader. */
 const room = limits.buffered / 2;
-/** A reader for whom something waits and who takes nothing for this long is let go. ms */
-const stalled = 10_000;
 /** Frames of one connection that wait to be looked at; above it nothing more is read from it. */
 const waitingFrames = 64;
 /** Submits of one connection that are on their way to the disk. */
@@ -166,7 +164,7 @@ export class Connection {
 
   async #roomToWrite(): Promise<void> {
     if (this.#socket.bufferedAmount <= room || this.#state.is === "closed") return;
-    const limit = setTimeout(() => this.close("readsTooSlowly"), stalled);
+    const limit = setTimeout(() => this.close("readsTooSlowly"), limits.stalled);
     await new Promise<void>((resolve) => this.#wake.push(resolve));
     clearTimeout(limit);
   }

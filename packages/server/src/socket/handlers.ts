@@ -11,8 +11,6 @@ import { cutDirectoryPage } from "../directoryLog.ts";
 import type { Principal, Room } from "../room.ts";
 import type { MessageRef } from "../store/store.ts";
 
-/** Open invites of one account. */
-const invitesOfAccount = 100;
 const quota = { rows: limits.inboxRows, bytes: limits.inboxBytes } as const;
 
 interface Call {
@@ -79,7 +77,7 @@ export const handlers: Handlers = {
     mustBeFull(principal);
     const created = room.now();
     const invite = { hash, usesLeft: uses, created, expires: created + lifetime };
-    await room.store.addInvite({ ...invite, account: principal.account }, invitesOfAccount);
+    await room.store.addInvite({ ...invite, account: principal.account }, limits.invites);
     return invite;
   },
 

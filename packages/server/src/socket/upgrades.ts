@@ -6,9 +6,6 @@ import type { Room } from "../room.ts";
 import type { Site } from "../site.ts";
 import { Connection } from "./connection.ts";
 
-/** Open connections of one address elsewhere. This computer and the household's proxy are counted by what they forward. */
-const connectionsOfAddress = 64;
-
 /** Takes WebSockets on a server's `upgrade` event, for the site's own pages and for programs. */
 export class Upgrades {
   readonly #sockets = new WebSocketServer({
@@ -57,7 +54,7 @@ export class Upgrades {
     const { whole, address } = judgement.visit;
     if (!whole) return { refused: 403 };
     if (!offered(request).includes(subprotocol)) return { refused: 400 };
-    const crowded = (this.#byAddress.get(address) ?? 0) >= connectionsOfAddress && !isLoopback(address);
+    const crowded = (this.#byAddress.get(address) ?? 0) >= limits.connections && !isLoopback(address);
     return crowded ? { refused: 429 } : { address };
   }
 
