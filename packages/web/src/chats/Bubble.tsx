@@ -1,0 +1,68 @@
+import type { Letter, Person } from "@snug/client";
+import { Clock } from "lucide-react";
+import type { ReactElement } from "react";
+import { clockTime } from "../wording.ts";
+import styles from "./timeline.module.css";
+
+interface Props {
+  readonly letter: Letter;
+  readonly follows: boolean;
+  readonly me: Person["account"];
+  readonly person: Person;
+  readonly onReview: () => void;
+}
+
+export function Bubble({ letter, follows, me, person, onReview }: Props): ReactElement {
+  const own = letter.from === me;
+  return (
+    <article data-testid="letter" data-state={letter.state.is}>
+      <div className={styles.bubble} data-own={own} data-follows={follows} dir="auto">
+        <span className="visually-hidden">{own ? "You: " : `${person.name}: `}</span>
+        <span className={styles.text} data-testid="letter-text">
+          {letter.text}
+        </span>
+        <span className={styles.meta}>
+          <time dateTime={new Date(letter.time).toISOString()}>{clockTime(letter.time)}</time>
+          <Progress state={letter.state} />
+        </span>
+      </div>
+      {letter.state.is === "held" ? (
+        <p className={styles.held}>
+          <span>Not sent: {letter.state.why}</span>
+          {person.trust.how === "key-changed" ? (
+            <button type="button" onClick={onReview}>
+              Look at the new keys
+            </button>
+          ) : null}
+        </p>
+      ) : null}
+    </article>
+  );
+}
+
+/** How far one's own letter has come: as a sign for the eye, in words for the ear. */
+function Progress({ state }: { readonly state: Letter["state"] }): ReactElement | null {
+  switch (state.is) {
+    case "queued":
+      return (
+        <>
+          <Clock size={12} aria-hidden="true" /> waiting
+        </>
+      );
+    case "accepted":
+      return <Sign sign="✓" words="kept by the server" />;
+    case "delivered":
+      return <Sign sign="✓✓" words="delivered" />;
+    default:
+      return null;
+  }
+}
+
+function Sign({ sign, words }: { readonly sign: string; readonly words: string }): ReactElement {
+  return (
+    <span title={words}>
+      <span aria-hidden="true">{sign}</span>
+      <span className="visually-hidden">{words}</span>
+    </span>
+  );
+}

@@ -1,0 +1,137 @@
+import type { Letter, Person } from "@snug/client";
+import { type ReactElement, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { Virtualizer, type VirtualizerHandle } from "virtua";
+import { dayName } from "../wording.ts";
+import { Bubble } from "./Bubble.tsx";
+import { type Entry, entriesOf, firstUnread } from "./entries.ts";
+import styles from "./timeline.module.css";
+import { useLetters } from "./useLetters.ts";
+
+/** Nearer to the end than this, the view stays at the end when a letter comes. In px. */
+const stickiness = 48;
+/** Nearer to the start than this, older letters are fetched. In px. */
+const foresight = 600;
+
+interface Props {
+  readonly person: Person;
+  readonly me: Person["account"];
+  /** Unread letters when the conversation was opened. */
+  readonly unread: number;
+  readonly onReview: () => void;
+}
+
+export function Timeline({ person, me, unread, onReview }: Props): ReactElement {
+  const { letters, prepended, loadOlder } = useLetters(person.account);
+  const [firstNew, setFirstNew] = useState<number | null | undefined>(undefined);
+  if (letters && firstNew === undefined) setFirstNew(firstUnread(letters, unread));
+  const entries = useMemo(() => entriesOf(letters ?? [], firstNew ?? null), [letters, firstNew]);
+  const scroller = useRef<HTMLDivElement>(null);
+  const list = useRef<VirtualizerHandle>(null);
+  const sticks = useRef(true);
+  const newest = letters?.at(-1);
+  const [seenNewest, setSeenNewest] = useState<Letter | undefined>(undefined);
+
+  // One's own letter always brings the view to the end; another's only when it was there.
+  if (newest && newest.order !== seenNewest?.order) {
+    if (newest.from === me) sticks.current = true;
+    setSeenNewest(newest);
+  }
+  useLayoutEffect(() => {
+    if (sticks.current) list.current?.scrollToIndex(entries.length - 1, { align: "end" });
+  }, [entries]);
+  useStayAtEnd(scroller, sticks);
+
+  const onScroll = (): void => {
+    const view = scroller.current;
+    if (!view) return;
+    sticks.current = view.scrollHeight - view.scrollTop - view.clientHeight < stickiness;
+    if (view.scrollTop < foresight) loadOlder();
+  };
+  return (
+    <section ref={scroller} className={styles.timeline} aria-label={`Letters with ${person.name}`}>
+      <div className={styles.spacer} />
+      {letters ? (
+        <Virtualizer ref={list} scrollRef={scroller} shift={prepended} onScroll={onScroll}>
+          {entries.map((entry) => (
+            <div key={entry.key} className={styles.entry}>
+              <EntryView entry={entry} person={person} me={me} onReview={onReview} />
+            </div>
+          ))}
+        </Virtualizer>
+      ) : (
+        <Waiting />
+      )}
+    </section>
+  );
+}
+
+/** The composer grows, a phone's keyboard opens: the end stays in view. */
+function useStayAtEnd(
+  scroller: { readonly current: HTMLDivElement | null },
+  sticks: { readonly current: boolean },
+): void {
+  useEffect(() => {
+    const view = scroller.current;
+    if (!view) return;
+    // Scrolled by keyboard too; browsers that don't focus scrollers by themselves need the word.
+    view.tabIndex = 0;
+    const observer = new ResizeObserver(() => {
+      if (sticks.current) view.scrollTop = view.scrollHeight;
+    });
+    observer.observe(view);
+    return () => observer.disconnect();
+  }, [scroller, sticks]);
+}
+
+interface EntryProps {
+  readonly entry: Entry;
+  readonly person: Person;
+  readonly me: Person["account"];
+  readonly onReview: () => void;
+}
+
+function EntryView({ entry, person, me, onReview }: EntryProps): ReactElement {
+  switch (entry.is) {
+    case "opening":
+      return <Opening person={person} />;
+    case "day":
+      return <p className={styles.day}>{dayName(entry.time, Date.now())}</p>;
+    case "new":
+      return (
+        <p className={styles.new}>
+          <span>New</span>
+        </p>
+      );
+    case "gap":
+      return (
+        <p className={styles.gap} data-testid="gap">
+          A letter that {person.name} sent before this one has not arrived.
+        </p>
+      );
+    case "letter":
+      return (
+        <Bubble letter={entry.letter} follows={entry.follows} me={me} person={person} onReview={onReview} />
+      );
+  }
+}
+
+function Opening({ person }: { readonly person: Person }): ReactElement {
+  const self = person.trust.how === "verified" && person.trust.by === "self";
+  return (
+    <p className={styles.opening}>
+      {self
+        ? "Letters to yourself: only you can read them."
+        : `These are letters: only ${person.name} and you can read them. They have no forward secrecy: whoever gets hold of the keys later could open letters caught today.`}
+    </p>
+  );
+}
+
+function Waiting(): ReactElement {
+  return (
+    <div className={styles.waiting} role="status" aria-label="Letters are being read">
+      <span />
+      <span />
+      <span />
+    </div>
+  );
+}

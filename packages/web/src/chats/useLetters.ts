@@ -1,0 +1,60 @@
+import type { Letter } from "@snug/client";
+import type { AccountId } from "@snug/protocol";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { useClient } from "../client.tsx";
+
+/** Letters asked for at a time. */
+const page = 60;
+
+export interface Letters {
+  /** Oldest first; null until the first answer. */
+  readonly letters: readonly Letter[] | null;
+  /** Whether the last change put older letters before the ones that were there. */
+  readonly prepended: boolean;
+  readonly loadOlder: () => void;
+}
+
+/** The newest letters of a thread, kept up to date with the client, and older ones as they are asked for. */
+export function useLetters(thread: AccountId): Letters {
+  const client = useClient();
+  const [shown, setShown] = useState<{ letters: readonly Letter[] | null; prepended: boolean }>({
+    letters: null,
+    prepended: false,
+  });
+  const wanted = useRef(page);
+  const running = useRef<"no" | "yes" | "again">("no");
+  const atStart = useRef(false);
+
+  const read = useCallback(async (): Promise<void> => {
+    if (running.current !== "no") {
+      running.current = "again";
+      return;
+    }
+    do {
+      running.current = "yes";
+      const letters = await client.letters({ thread, most: wanted.current });
+      atStart.current = letters.length < wanted.current;
+      setShown((before) => ({ letters, prepended: grewInFront(before.letters, letters) }));
+      // Cast: the control flow can't see that a call during the await changed it.
+    } while ((running.current as string) === "again");
+    running.current = "no";
+  }, [client, thread]);
+
+  useEffect(() => {
+    void read();
+    return client.subscribe(() => void read());
+  }, [client, read]);
+
+  const loadOlder = useCallback((): void => {
+    if (atStart.current || running.current !== "no") return;
+    wanted.current += page;
+    void read();
+  }, [read]);
+  return { ...shown, loadOlder };
+}
+
+function grewInFront(before: readonly Letter[] | null, after: readonly Letter[]): boolean {
+  const [was] = before ?? [];
+  const [is] = after;
+  return was !== undefined && is !== undefined && is.order < was.order;
+}

@@ -1,0 +1,19 @@
+// First: it fixes the order of the layers before any part fills one.
+import "./style/index.css";
+
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./App.tsx";
+import { startSession } from "./engine/session.ts";
+import { takeInviteLink } from "./navigation.tsx";
+
+const link = takeInviteLink();
+void startSession();
+
+const root = document.getElementById("root");
+if (!root) throw new Error("the page has no root");
+createRoot(root).render(
+  <StrictMode>
+    <App link={link} />
+  </StrictMode>,
+);

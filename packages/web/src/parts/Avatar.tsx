@@ -1,0 +1,19 @@
+import type { ReactElement } from "react";
+import styles from "./avatar.module.css";
+
+const hues = 8;
+
+interface Props {
+  readonly person: { readonly account: string; readonly name: string; readonly online: boolean };
+}
+
+/** The first letter on the account's own hue; names may look alike, so the hue comes from the id. */
+export function Avatar({ person }: Props): ReactElement {
+  const letter = [...new Intl.Segmenter().segment(person.name)][0]?.segment.toUpperCase() ?? "?";
+  return (
+    <span className={styles.avatar} data-hue={person.account.charCodeAt(0) % hues} aria-hidden="true">
+      {letter}
+      {person.online ? <span className={styles.here} /> : null}
+    </span>
+  );
+}

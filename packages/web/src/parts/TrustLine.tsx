@@ -1,0 +1,30 @@
+import type { Person } from "@snug/client";
+import { ShieldAlert, ShieldCheck, ShieldQuestion } from "lucide-react";
+import type { ReactElement } from "react";
+import styles from "./trust.module.css";
+
+/** How well this person is known, in words. */
+export function trustInWords(person: Person): string {
+  if (person.removed) return "Left this server";
+  switch (person.trust.how) {
+    case "verified":
+      if (person.trust.by === "self") return "This is you";
+      return person.trust.by === "invite" ? "Verified by the invite" : "Verified by safety number";
+    case "key-changed":
+      return "Keys changed";
+    default:
+      return "Not verified yet";
+  }
+}
+
+export function TrustLine({ person }: { readonly person: Person }): ReactElement {
+  const { how } = person.trust;
+  const look = person.removed || (how === "verified" && person.trust.by === "self") ? "unverified" : how;
+  const Icon = look === "verified" ? ShieldCheck : look === "key-changed" ? ShieldAlert : ShieldQuestion;
+  return (
+    <span className={styles.trust} data-how={look}>
+      {look === "unverified" && how === "verified" ? null : <Icon size={14} aria-hidden="true" />}
+      {trustInWords(person)}
+    </span>
+  );
+}

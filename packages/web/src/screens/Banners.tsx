@@ -1,0 +1,86 @@
+import type { Connection } from "@snug/client";
+import { CloudOff, Info, TriangleAlert, X } from "lucide-react";
+import type { ReactElement, ReactNode } from "react";
+import { useClient, useJoined } from "../client.tsx";
+import { IconButton } from "../parts/Button.tsx";
+import styles from "./banners.module.css";
+
+/** More notices than this wait behind a line that counts them. */
+const shown = 3;
+
+interface Props {
+  readonly spareLink: boolean;
+  readonly onSpareSeen: () => void;
+}
+
+/** What everybody must know above whatever they are doing: the connection, and notices until they are dismissed. */
+export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
+  const client = useClient();
+  const { connection, me, notices, server } = useJoined();
+  const newest = notices.toReversed();
+  return (
+    <div className={styles.banners}>
+      <ConnectionBanner connection={connection} />
+      {spareLink ? (
+        <Banner level="quiet" onDismiss={onSpareSeen}>
+          You are in already, as {me.name} on {server.name}. The link was not used.
+        </Banner>
+      ) : null}
+      {newest.slice(0, shown).map((notice) => (
+        <Banner key={notice.id} level={notice.level} onDismiss={() => void client.dismissNotice(notice.id)}>
+          {notice.text}
+        </Banner>
+      ))}
+      {newest.length > shown ? (
+        <Banner level="quiet">{`And ${newest.length - shown} more notices behind these.`}</Banner>
+      ) : null}
+    </div>
+  );
+}
+
+function ConnectionBanner({ connection }: { readonly connection: Connection }): ReactElement {
+  return (
+    <div role="status">
+      {connection.is === "offline" ? (
+        <p className={styles.banner} data-level="quiet" data-testid="server-gone">
+          <CloudOff size={18} aria-hidden="true" />
+          <span>Server is not reachable. Your letters wait here and go out by themselves.</span>
+        </p>
+      ) : null}
+      {connection.is === "stopped" ? (
+        <p className={styles.banner} data-level="loud" data-testid="server-stopped">
+          <TriangleAlert size={18} aria-hidden="true" />
+          <span>
+            <strong>Snug has stopped talking to this server.</strong> {connection.why}
+          </span>
+        </p>
+      ) : null}
+    </div>
+  );
+}
+
+interface BannerProps {
+  readonly level: "quiet" | "loud";
+  readonly onDismiss?: () => void;
+  readonly children: ReactNode;
+}
+
+function Banner({ level, onDismiss, children }: BannerProps): ReactElement {
+  const Icon = level === "loud" ? TriangleAlert : Info;
+  return (
+    <div
+      className={styles.banner}
+      data-level={level}
+      data-testid="notice"
+      role={level === "loud" ? "alert" : "status"}
+    >
+      <Icon size={18} aria-hidden="true" />
+      <span dir="auto">{children}</span>
+      {onDismiss ? (
+        <IconButton label="Dismiss" onClick={onDismiss}>
+          <X size={18} aria-hidden="true" />
+        </IconButton>
+      ) : null}
+    </div>
+  );
+}

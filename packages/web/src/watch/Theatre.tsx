@@ -1,0 +1,90 @@
+import type { TitleDetail, TitleId, TitleView } from "@snug/protocol";
+import { ChevronLeft } from "lucide-react";
+import { type ReactElement, useEffect, useState } from "react";
+import { inWords, useClient, useJoined } from "../client.tsx";
+import { Link } from "../navigation.tsx";
+import { Button } from "../parts/Button.tsx";
+import { describe } from "./describe.ts";
+import { Stage } from "./Stage.tsx";
+import styles from "./theatre.module.css";
+
+type Film =
+  | { readonly is: "opening" }
+  | { readonly is: "open"; readonly detail: TitleDetail }
+  | { readonly is: "closed"; readonly why: string };
+
+/** One title, as large as the screen allows. */
+export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
+  const client = useClient();
+  const { library } = useJoined();
+  const [film, setFilm] = useState<Film>({ is: "opening" });
+  const [attempt, setAttempt] = useState(0);
+  const title = film.is === "open" ? film.detail.title : library?.titles.find((one) => one.id === id);
+
+  useEffect(() => {
+    let gone = false;
+    const open = async (_attempt: number): Promise<void> => {
+      setFilm({ is: "opening" });
+      try {
+        const [detail] = await Promise.all([client.title(id), client.openMedia()]);
+        if (!gone) setFilm(filmOf(detail));
+      } catch (error) {
+        if (!gone) setFilm({ is: "closed", why: inWords(error) });
+      }
+    };
+    void open(attempt);
+    return () => {
+      gone = true;
+    };
+  }, [client, id, attempt]);
+
+  return (
+    <div className={styles.theatre}>
+      {film.is === "open" ? (
+        <Stage detail={film.detail} top={<Top title={title} />} />
+      ) : (
+        <div className={styles.stage}>
+          <Top title={title} />
+          {film.is === "opening" ? (
+            <div className={styles.waiting} role="status">
+              <span className="visually-hidden">The film is being opened</span>
+            </div>
+          ) : (
+            <div className={styles.problem} role="alert">
+              <p>{film.why}</p>
+              <Button onClick={() => setAttempt(attempt + 1)}>Try again</Button>
+            </div>
+          )}
+        </div>
+      )}
+      <section className={styles.about}>
+        <h1 dir="auto">{title?.name ?? "Film"}</h1>
+        {title ? <p>{describe(title)}</p> : null}
+        <p>The server can read this video.</p>
+        {title?.notes.map((note) => (
+          <p key={note}>{note}</p>
+        ))}
+      </section>
+    </div>
+  );
+}
+
+function filmOf(detail: TitleDetail): Film {
+  if (detail.title.state === "playable") return { is: "open", detail };
+  const why = detail.title.reason ?? "It is being prepared.";
+  return { is: "closed", why: `This film can’t be played yet: ${why}` };
+}
+
+function Top({ title }: { readonly title: TitleView | undefined }): ReactElement {
+  return (
+    <header className={styles.top}>
+      <Link to={{ at: "watch", title: null }} className={styles.back} aria-label="Back to the library">
+        <ChevronLeft size={22} aria-hidden="true" />
+      </Link>
+      <span className={styles.chip} dir="auto">
+        {title?.name ?? "…"}
+      </span>
+      <span className={`${styles.chip} ${styles.readable}`}>The server can read this</span>
+    </header>
+  );
+}

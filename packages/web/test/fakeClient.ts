@@ -1,0 +1,260 @@
+import type { Client, ClientState, Letter, Person } from "@snug/client";
+import {
+  AccountId,
+  DeviceId,
+  limits,
+  MessageId,
+  randomId,
+  ServerId,
+  SnugError,
+  TitleId,
+  toBase64url,
+} from "@snug/protocol";
+
+/** What the test server says about the room to play: `/fixture.json`. */
+export interface Scenario {
+  readonly room: "new" | "empty" | "full" | "offline" | "changed" | "stopped" | "loading";
+}
+
+type Joined = Extract<ClientState, { phase: "joined" }>;
+
+const id = (text: string): string => toBase64url(new TextEncoder().encode(text.padEnd(32, "-")).slice(0, 32));
+const account = (name: string): AccountId => AccountId.parse(id(name));
+const me = account("Tomasz");
+const minute = 60_000;
+
+function person(name: string, more: Partial<Person> = {}): Person {
+  return {
+    account: account(name),
+    name,
+    online: false,
+    role: "member",
+    trust: { how: "unverified" },
+    removed: false,
+    notice: null,
+    newer: false,
+    ...more,
+  };
+}
+
+function people(room: Scenario["room"]): Person[] {
+  const self = person("Tomasz", { role: "admin", online: true, trust: { how: "verified", by: "self" } });
+  if (room === "empty") return [self];
+  const changed = room === "changed" ? ({ how: "key-changed", when: Date.now() } as const) : undefined;
+  return [
+    person("Lena", { online: true, trust: changed ?? { how: "verified", by: "invite" } }),
+    person("Marek", { online: true, notice: "Renewed their keys with the recovery code." }),
+    person("عبد الرحمن", { trust: { how: "verified", by: "safety-number" } }),
+    person("backup-script"),
+    self,
+  ];
+}
+
+const lines: readonly (readonly [from: string, text: string])[] = [
+  ["Lena", "I cut the lake day down to four minutes. Original is in there too, so take your time."],
+  ["Tomasz", "Playing already, and it starts at once"],
+  ["Tomasz", "the part with the goose at 1:47"],
+  ["Lena", "Is that your hat in the water?\n\nI thought you had left it in the boat house."],
+  ["Tomasz", "it was a good hat"],
+  ["Lena", "مرحبا، هل نلتقي الليلة في نفس المكان؟"],
+  ["Lena", "same place, 21:00?"],
+];
+
+function letters(room: Scenario["room"]): Letter[] {
+  const start = Date.now() - 26 * 60 * minute;
+  const many = Array.from({ length: 120 }, (_, n) => ["Lena", `Letter number ${n + 1}`] as const);
+  return [...many, ...lines].map(([from, text], order) => {
+    const own = from === "Tomasz";
+    const held = room === "changed" && order === 124;
+    return {
+      id: randomId(MessageId),
+      thread: account("Lena"),
+      from: account(from),
+      text,
+      time: order < 120 ? start + order * minute : Date.now() - (140 - order) * minute,
+      order: order + 1,
+      state: own
+        ? held
+          ? { is: "held", why: "Lena’s keys changed" }
+          : { is: order === 122 ? "delivered" : room === "offline" ? "queued" : "accepted" }
+        : { is: "received", gapBefore: order === 123 },
+    };
+  });
+}
+
+function library(room: Scenario["room"]): Joined["library"] {
+  if (room === "loading") return null;
+  const title = (name: string, state: "playable" | "preparing" | "unplayable", reason: string | null) => ({
+    id: TitleId.parse(`${id(name).slice(0, 21)}A`),
+    name,
+    state,
+    reason,
+    version: "v1",
+    durationMicroseconds: 24_000_000,
+    size: 3_900_000,
+    still: state === "playable",
+    notes: [],
+    renditions: [240, 720, 1440].map((height, n) => ({
+      id: `v${n}`,
+      kind: "video" as const,
+      codec: "avc1.64001f",
+      bandwidth: 200_000,
+      height,
+      width: 426,
+    })),
+  });
+  if (room === "empty") return { revision: 1, titles: [] };
+  return {
+    revision: 1,
+    titles: [
+      title("Test card", "playable", null),
+      title("Northbound", "preparing", null),
+      title("Old tape", "unplayable", "Its picture is coded as HEVC, which is not cut yet."),
+      title("A very long name of a film that nobody shortened before it was put here", "playable", null),
+    ],
+  };
+}
+
+/** A room without a server: the door of the client, and behind it what the scenario says. */
+export async function openBrowserClient(): Promise<Client> {
+  const scenario = (await (await fetch("/fixture.json")).json()) as Scenario;
+  const { room } = scenario;
+  const onState = new Set<() => void>();
+  const onLetter = new Set<(letter: Letter) => void>();
+  let written = room === "empty" ? [] : letters(room);
+  let state: ClientState = room === "new" ? { phase: "new" } : joined(room, written);
+  const become = (next: ClientState): void => {
+    state = next;
+    for (const listener of onState) listener();
+  };
+  const update = (change: (now: Joined) => Partial<Joined>): void => {
+    if (state.phase === "joined") become({ ...state, ...change(state) });
+  };
+  const trust = (of: AccountId, next: Person["trust"]): void =>
+    update((now) => ({
+      people: now.people.map((one) => (one.account === of ? { ...one, trust: next } : one)),
+    }));
+  const add = (letter: Letter): void => {
+    written = [...written.filter((one) => one.id !== letter.id), letter];
+    update(() => ({ threads: threadsOf(written, 0) }));
+  };
+  return {
+    get state() {
+      return state;
+    },
+    subscribe: (listener) => listen(onState, listener),
+    onLetter: (listener) => listen(onLetter, listener),
+    lookAtInvite: async (link) => {
+      if (link.endsWith("spent")) throw new SnugError("invite-invalid", "this link has been used");
+      return {
+        serverName: "Snug at lena.example",
+        inviterName: link.endsWith("setup") ? null : "Lena",
+        once: true,
+      };
+    },
+    join: async ({ name }) => {
+      if (name === "Lena") throw new SnugError("name-taken", "this name is taken here, choose another");
+      become(joined("empty", []));
+      return { recoveryCode: "K7QF-2M9X-TRPW-6D4H-ZN8B-VC3J-YA5E" };
+    },
+    send: async (to, text) => {
+      if (new TextEncoder().encode(text).length > limits.text) throw new SnugError("too-large", "too large");
+      const letter: Letter = {
+        id: randomId(MessageId),
+        thread: to,
+        from: me,
+        text,
+        time: Date.now(),
+        order: written.length + 1,
+        state: { is: "queued" },
+      };
+      add(letter);
+      if (room !== "offline") setTimeout(() => add({ ...letter, state: { is: "delivered" } }), 60);
+      if (text === "echo") {
+        const echo: Letter = {
+          ...letter,
+          id: randomId(MessageId),
+          from: to,
+          order: letter.order + 1,
+          text: "an echo",
+          state: { is: "received", gapBefore: false },
+        };
+        setTimeout(() => {
+          add(echo);
+          for (const listener of onLetter) listener(echo);
+        }, 30);
+      }
+      return letter.id;
+    },
+    settled: async () => undefined,
+    letters: async ({ thread, most }) => written.filter((one) => one.thread === thread).slice(-most),
+    markRead: async () => update((now) => ({ threads: now.threads.map((one) => ({ ...one, unread: 0 })) })),
+    invite: async () => `${self.location.origin}/join#${"o2dhZGRyZXNz".repeat(60)}`,
+    invites: async () => [],
+    safetyNumber: async () => Array.from({ length: 12 }, (_, n) => String(13_579 + n * 5_211)).join(" "),
+    setVerified: async (of, verified) =>
+      trust(of, verified ? { how: "verified", by: "safety-number" } : { how: "unverified" }),
+    acceptNewKeys: async (of) => trust(of, { how: "unverified" }),
+    dismissNotice: async (which) =>
+      update((now) => ({ notices: now.notices.filter((one) => one.id !== which) })),
+    title: async () => (await fetch("/fixture-title.json")).json(),
+    openMedia: async () => undefined,
+    playbackUrl: async () => "",
+    signOut: async () => become({ phase: "ended", why: "This browser has forgotten its keys and letters." }),
+    leave: async () => become({ phase: "ended", why: "Your account is removed." }),
+    close: async () => undefined,
+  };
+}
+
+function joined(room: Scenario["room"], written: readonly Letter[]): Joined {
+  return {
+    phase: "joined",
+    me: { account: me, device: DeviceId.parse(`${id("dev").slice(0, 21)}A`), name: "Tomasz", role: "admin" },
+    server: {
+      id: ServerId.parse(id("server")),
+      name: "Snug at lena.example",
+      origin: self.location.origin,
+      authority: null,
+    },
+    connection:
+      room === "offline"
+        ? { is: "offline", why: "no answer", retryAt: Date.now() + 5000 }
+        : room === "stopped"
+          ? { is: "stopped", code: "rolled-back", why: "It showed an older state than it had confirmed." }
+          : { is: "online" },
+    people: people(room),
+    threads: threadsOf(written, 2),
+    library: library(room),
+    notices:
+      room === "changed"
+        ? [
+            {
+              id: 1,
+              time: Date.now(),
+              level: "loud",
+              text: "A letter from Marek could not be verified and was not opened.",
+            },
+            {
+              id: 2,
+              time: Date.now(),
+              level: "quiet",
+              text: "Marek renewed their keys with the recovery code.",
+            },
+          ]
+        : [],
+  };
+}
+
+function threadsOf(written: readonly Letter[], unread: number): Joined["threads"] {
+  const accounts = [...new Set(written.map((letter) => letter.thread))];
+  return accounts.map((of) => ({
+    account: of,
+    unread,
+    last: written.findLast((letter) => letter.thread === of) ?? null,
+  }));
+}
+
+function listen<T>(set: Set<T>, one: T): () => void {
+  set.add(one);
+  return () => set.delete(one);
+}
