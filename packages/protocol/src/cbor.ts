@@ -20,7 +20,8 @@ export function encodeCbor(value: unknown): Uint8Array<ArrayBuffer> {
 
 /**
  * Strict CBOR → value. Size and depth are bounded before anything is built.
- * Throws SnugError `malformed` for tags, indefinite lengths, duplicate keys, floats that are no numbers, trailing bytes.
+ * Throws SnugError `malformed` for tags, indefinite lengths, duplicate keys, floats that are no numbers, text that is
+ * not UTF-8 or begins with a byte order mark, trailing bytes.
  */
 export function decodeCbor(bytes: Uint8Array, most: number = limits.frame): unknown {
   if (bytes.length > most) {
@@ -47,7 +48,20 @@ export function decodeDeterministicCbor(bytes: Uint8Array, most: number = limits
   return value;
 }
 
-/** Walks heads only, so that nesting is known before the decoder, which recurses, sees the bytes. */
+// The decoder puts U+FFFD where text is not UTF-8 and drops a byte order mark: different bytes would mean one text.
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function checkText(bytes: Uint8Array): void {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch (cause) {
+    throw new SnugError("malformed", "CBOR with text that is not UTF-8", { cause });
+  }
+  if (text.startsWith("\ufeff")) throw new SnugError("malformed", "CBOR with text after a byte order mark");
+}
+
+/** Walks heads and texts only, so that nesting is known before the decoder, which recurses, sees the bytes. */
 function checkDepth(bytes: Uint8Array): void {
   const open: number[] = [];
   let at = 0;
@@ -79,6 +93,7 @@ function readHead(bytes: Uint8Array, at: number): { next: number; items: number 
   if (major === 6) throw new SnugError("malformed", "CBOR with a tag");
   if (major === 2 || major === 3) {
     if (value > bytes.length - next) throw new SnugError("malformed", "CBOR ends in the middle");
+    if (major === 3) checkText(bytes.subarray(next, next + value));
     return { next: next + value, items: 0 };
   }
   if (major === 4 || major === 5) {

@@ -7,7 +7,6 @@ export const labels = {
   statement: "snug/1 statement",
   row: "snug/1 row",
   signIn: "snug/1 sign-in",
-  serverId: "snug/1 server",
   inviteAdmit: "snug/1 invite admit",
   inviteBind: "snug/1 invite bind",
   inviteBinding: "snug/1 invite binding",
