@@ -129,19 +129,17 @@ export interface RawPerson {
   connect(server?: WireServer): Promise<Wire & { readonly signedIn: ResponseOf<"sign-in"> }>;
 }
 
-const administrators = new WeakMap<WireServer, RawPerson>();
+const openInvites = new WeakMap<WireServer, RawInvite>();
 
-/** Joins by the setup link when nobody rules yet, else by a one-use invite of who does. */
+/** Joins by the setup link when nobody rules yet, else by an invite that the first one left open. */
 export async function joinRaw(server: WireServer, name: string): Promise<RawPerson> {
-  const administrator = administrators.get(server);
-  if (administrator) {
-    await using wire = await administrator.connect(server);
-    return joinByInvite(server, name, await inviteRaw(wire, administrator.account));
-  }
+  const invite = openInvites.get(server);
+  if (invite) return joinByInvite(server, name, invite);
   const link = await server.setupLink();
   assert.ok(link, "the server has an administrator whom this test does not know");
   const person = await joinByInvite(server, name, { secret: decodeInviteLink(link).secret, inviter: null });
-  administrators.set(server, person);
+  await using wire = await person.connect();
+  openInvites.set(server, await inviteRaw(wire, person.account, 100));
   return person;
 }
 

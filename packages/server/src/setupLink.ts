@@ -69,7 +69,7 @@ export async function requestSetupLink(data: string): Promise<string> {
   await using store = new SqliteStore(database);
   const log = await DirectoryLog.open(store, await readLogKey(keys));
   if (log.hasAdmin()) throw new StartError("an administrator exists already: ask them for an invite");
-  return makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() });
+  return await makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() });
 }
 
 function readFacts(text: string): LinkFacts {
