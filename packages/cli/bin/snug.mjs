@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The entry of every `snug` command. Plain JavaScript for any Node >= 18: it finds the Node that runs the sources.
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 const OLDEST_NODE = 24;
 
@@ -10,6 +11,9 @@ if (!existsSync(new URL("../../../node_modules/commander/package.json", import.m
   );
   process.exitCode = 1;
 } else if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE) {
+  const { enableCompileCache } = await import("node:module");
+  // A third of a start is reading and compiling sources; where the folder can't be written it just isn't kept.
+  enableCompileCache(fileURLToPath(new URL("../../../node_modules/.cache/snug", import.meta.url)));
   const { main } = await import("../src/main.ts");
   await main(process.argv.slice(2));
 } else {
@@ -18,7 +22,6 @@ if (!existsSync(new URL("../../../node_modules/commander/package.json", import.m
 
 async function runOnPinnedNode() {
   const { spawn } = await import("node:child_process");
-  const { fileURLToPath } = await import("node:url");
   const { endLike, endOf, findNode, forwardSignals, orExit } = await import("../../../scripts/setup.mjs");
   const node = await orExit(Promise.resolve().then(findNode));
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
