@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 /** Milliseconds until something that must appear counts as missing. */
-const patience = 30_000;
+const patience = 15_000;
 const poll = 40;
 
 /** A terminal of 100 × 30 with a shell in it, and the hands and eyes of a person. */

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { mpvArguments } from "../src/player.ts";
 import { assertRefused, createPlace, type Place, sampleVideos, type TestServer } from "./place.ts";
 
 suite("videos by command line", () => {
   let place: Place;
   let server: TestServer;
   const anna = { home: "anna" };
+  const bela = { home: "bela" };
   before(async () => {
     place = await createPlace();
     for (const height of [240, 720]) {
@@ -18,6 +22,8 @@ suite("videos by command line", () => {
     await writeFile(place.path("videos", "broken.mp4"), "not a film");
     server = await place.serve();
     await place.ok(["join", "-", "--name", "anna"], { ...anna, input: server.listening.setupLink ?? "" });
+    const link = await place.ok(["invite"], anna);
+    await place.ok(["join", link, "--name", "bela"], bela);
     for (let ready = false; !ready; ) ready = /^Test card\t0:24\t/m.test(await place.ok(["videos"], anna));
   });
   after(async () => {
@@ -43,26 +49,43 @@ suite("videos by command line", () => {
     assertRefused(await place.run(["play", "broken"], anna), 1, /can't be played: ./);
   });
 
-  test("play --print-url: a URL that a foreign player opens, trusting nothing but the server's authority", async () => {
-    const opened = JSON.parse(await place.ok(["play", "test card", "--print-url", "--json"], anna));
-    assert.match(opened.url, /^https?:\/\/\S+\/m\/[\w-]{22}\/\S+\.m3u8$/);
-    assert.match(await place.ok(["play", "Test card", "--print-url"], anna), /^https?:\/\/\S+\.m3u8$/);
+  test("play --print-url: a URL for this title, and where its TLS authority lies", async () => {
+    const opened = JSON.parse(await place.ok(["play", "test card", "--print-url", "--json"], bela));
+    assert.match(opened.url, /^https:\/\/\S+\/m\/[\w-]{22,}\/\S+\.m3u8$/);
+    assert.match(await readFile(opened.authority, "utf8"), /^-----BEGIN CERTIFICATE-----/);
+    const ran = await place.run(["play", "Test card", "--print-url"], bela);
+    assert.match(ran.stdout, /^https:\/\/\S+\.m3u8\n$/);
+    assert.ok(ran.stderr.includes(opened.authority));
   });
 
-  test("play plays with mpv through the pinned authority", async () => {
-    const config = place.path("mpv");
-    await mkdir(config);
-    const log = place.path("mpv.log");
-    await writeFile(join(config, "mpv.conf"), `vo=null\nao=null\nend=1\nlog-file=${log}\n`);
-    const child = place.start(["play", "Test card"], { ...anna, env: { MPV_HOME: config } });
-    child.stdin.end();
-    child.stdout.resume();
-    child.stderr.resume();
-    assert.equal((await once(child, "close"))[0], 0);
+  test("play plays with mpv, which verifies TLS by the pinned authority and by nothing else", async () => {
+    const env = { MPV_HOME: place.path("config") };
+    await mkdir(env.MPV_HOME);
+    await writeFile(join(env.MPV_HOME, "mpv.conf"), "vo=null\nao=null\nend=1\n");
+    const played = await place.run(["play", "Test card"], { ...bela, env });
+    assert.equal(played.code, 0, played.stderr);
+    assert.match(played.stdout, /AV?: 00:00:0[01]|h264/);
+
+    const opened = JSON.parse(await place.ok(["play", "Test card", "--print-url", "--json"], bela));
+    await using stranger = await place.serve(["--data", "another"]);
+    const other = await fetch(`${stranger.listening.localUrl}/authority.crt`);
+    const der = Buffer.from(await other.arrayBuffer());
+    await writeFile(place.path("other.pem"), new X509Certificate(der).toString());
+    const signal = new AbortController().signal;
+    const given = { ...opened, authority: place.path("other.pem"), quiet: false, signal };
+    const refused = spawn("mpv", mpvArguments(given), {
+      env: { PATH: process.env.PATH, ...env },
+      stdio: "pipe",
+    });
+    refused.stdout.resume();
+    refused.stderr.resume();
+    const [code] = await once(refused, "close");
+    assert.notEqual(code, 0);
   });
 
   test("play without mpv says so", async () => {
-    const ran = await place.run(["play", "Test card"], { ...anna, env: { PATH: place.folder } });
+    await mkdir(place.path("empty"));
+    const ran = await place.run(["play", "Test card"], { ...anna, env: { PATH: place.path("empty") } });
     assertRefused(ran, 1, /mpv is not installed; --print-url/);
   });
 });
