@@ -110,7 +110,7 @@ export function signInBytes(of: {
   return encodeCbor([labels.signIn, of.server, of.incarnation, of.nonce, of.device]);
 }
 
-/** Why a connection was closed (WebSocket close codes). */
+/** Why a connection was closed (WebSocket close codes). A frame above `limits.frame` is closed as 1009 (RFC 6455). */
 export const closeCodes = {
   goingAway: 1001,
   malformed: 4400,
@@ -118,7 +118,5 @@ export const closeCodes = {
   signedOut: 4403,
   tooSlowToSignIn: 4408,
   replaced: 4409,
-  tooLarge: 4413,
-  tooMany: 4429,
   readsTooSlowly: 4431,
 } as const;

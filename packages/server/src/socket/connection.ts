@@ -19,8 +19,8 @@ import { handlers } from "./handlers.ts";
 import { signIn } from "./signIn.ts";
 import { Subscription } from "./subscription.ts";
 
-/** Buffered bytes from which a connection's requests and backfill wait for the reader. */
-const room = limits.buffered / 2;
+/** Room that must be there before a request is taken: most answers fit into it. */
+const roomForAnswer = limits.buffered / 2;
 /** Frames of one connection that wait to be looked at; above it nothing more is read from it. */
 const waitingFrames = 64;
 /** Submits of one connection that are on their way to the disk. */
@@ -71,7 +71,7 @@ export class Connection {
   /** Sends a frame that nobody asked for. Who doesn't read is let go before memory fills. */
   push(frame: Uint8Array): void {
     if (this.#state.is === "closed") return;
-    if (this.#socket.bufferedAmount + frame.length > limits.buffered && this.#socket.bufferedAmount > 0) {
+    if (!this.#hasRoom(frame.length)) {
       this.close("readsTooSlowly");
       return;
     }
@@ -93,13 +93,13 @@ export class Connection {
     this.#state.subscription = new Subscription(stream, after, {
       read: (of, from, bytes) => store.rows(of, from, bytes),
       send: async (frame) => {
-        await this.#roomToWrite();
+        await this.#roomFor(frame.length);
         if (this.#state.is === "closed") return false;
         this.#write(frame);
         return true;
       },
       sendNow: (frame) => {
-        if (this.#socket.bufferedAmount > room) return false;
+        if (!this.#hasRoom(frame.length)) return false;
         this.#write(frame);
         return true;
       },
@@ -158,15 +158,21 @@ export class Connection {
       });
     }
     this.#socket.send(frame, () => {
-      if (this.#socket.bufferedAmount <= room) for (const wake of this.#wake.splice(0)) wake();
+      for (const wake of this.#wake.splice(0)) wake();
     });
   }
 
-  async #roomToWrite(): Promise<void> {
-    if (this.#socket.bufferedAmount <= room || this.#state.is === "closed") return;
-    const limit = setTimeout(() => this.close("readsTooSlowly"), limits.stalled);
-    await new Promise<void>((resolve) => this.#wake.push(resolve));
-    clearTimeout(limit);
+  #hasRoom(bytes: number): boolean {
+    const buffered = this.#socket.bufferedAmount;
+    return buffered === 0 || buffered + bytes <= limits.buffered;
+  }
+
+  async #roomFor(bytes: number): Promise<void> {
+    while (this.#state.is !== "closed" && !this.#hasRoom(bytes)) {
+      const limit = setTimeout(() => this.close("readsTooSlowly"), limits.stalled);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+      clearTimeout(limit);
+    }
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -185,7 +191,7 @@ export class Connection {
     this.#working = true;
     for (let frame = this.#frames.shift(); frame; frame = this.#frames.shift()) {
       if (this.#frames.length < waitingFrames && this.#socket.isPaused) this.#socket.resume();
-      await this.#roomToWrite();
+      await this.#roomFor(roomForAnswer);
       if (this.#state.is !== "closed") await this.#take(frame);
     }
     this.#working = false;

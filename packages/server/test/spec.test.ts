@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { closeCodes, errorCodes, limits } from "@snug/protocol";
+
+const spec = await readFile(new URL("../../../docs/spec/protocol.md", import.meta.url), "utf8");
+
+function section(title: string): string {
+  return spec.split(`\n## ${title}\n`)[1]?.split("\n## ")[0] ?? "";
+}
+
+test("P18: the written lists of errors, close codes and limits are the ones that the code has", () => {
+  const errors = [...section("Errors").matchAll(/`([a-z-]+)`/g)].map(([, code]) => code);
+  assert.deepEqual(errors, [...errorCodes]);
+  const codes = [...section("Close codes").matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, code, name]) => [
+    name,
+    Number(code),
+  ]);
+  assert.deepEqual(Object.fromEntries(codes), closeCodes);
+  const written = [...section("Limits").matchAll(/^\| `(\w+)` \| (\d+) \|/gm)].map(([, name, value]) => [
+    name,
+    Number(value),
+  ]);
+  assert.deepEqual(Object.fromEntries(written), limits);
+});
