@@ -31,6 +31,7 @@ export function App({ link }: { readonly link: string | null }): ReactElement {
 
 function Inside({ link }: { readonly link: string | null }): ReactElement {
   const state = useClientState();
+  const [spareLink] = useState(link !== null && state.phase === "joined");
   // Joining ends when the person has kept the recovery code, not when the account exists.
   const [joining, setJoining] = useState(state.phase === "new" ? link : null);
   if (joining !== null && state.phase !== "ended") {
@@ -44,7 +45,7 @@ function Inside({ link }: { readonly link: string | null }): ReactElement {
     case "joined":
       return (
         <JoinedContext value={state}>
-          <Frame spareLink={link !== null} />
+          <Frame spareLink={spareLink} />
         </JoinedContext>
       );
   }

@@ -17,7 +17,7 @@ export function ChatList({ selected }: { readonly selected: AccountId | null }):
   const others = people.filter((person) => person.account !== me.account && !person.removed);
   const sorted = threads.toSorted((a, b) => (b.last?.order ?? 0) - (a.last?.order ?? 0));
   return (
-    <aside className={styles.list} aria-label="Conversations">
+    <section className={styles.list} aria-label="Conversations">
       <header className={styles.listHead}>
         <h1>Chats</h1>
         {others.length > 0 ? (
@@ -47,7 +47,7 @@ export function ChatList({ selected }: { readonly selected: AccountId | null }):
           ))}
         </ul>
       )}
-    </aside>
+    </section>
   );
 }
 
@@ -59,7 +59,7 @@ function NobodyYet({ alone }: { readonly alone: boolean }): ReactElement {
       title="You are the first here"
       text="Invite somebody by a link. Whoever opens it can write to you at once."
     >
-      <Button look="main" data-testid="first-invite" onClick={() => setInviting(true)}>
+      <Button look="main" data-testid="invite-make" onClick={() => setInviting(true)}>
         Invite somebody
       </Button>
       <InviteSheet open={inviting} onClose={() => setInviting(false)} />

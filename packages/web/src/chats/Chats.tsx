@@ -11,9 +11,9 @@ import styles from "./chats.module.css";
 export function Chats({ account }: { readonly account: AccountId | null }): ReactElement {
   const { threads } = useJoined();
   return (
-    <div className={styles.chats} data-open={account !== null}>
+    <main className={styles.chats} data-open={account !== null}>
       <ChatList selected={account} />
-      <main className={styles.conversation}>
+      <section className={styles.conversation} aria-label="Conversation">
         {account ? (
           <Conversation key={account} account={account} />
         ) : (
@@ -27,7 +27,7 @@ export function Chats({ account }: { readonly account: AccountId | null }): Reac
             }
           />
         )}
-      </main>
-    </div>
+      </section>
+    </main>
   );
 }

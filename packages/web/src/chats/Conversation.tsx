@@ -64,7 +64,7 @@ function Head({ person, onLook }: { readonly person: Person; readonly onLook: ()
       </Link>
       <Avatar person={person} />
       <div className={styles.who}>
-        <h2 dir="auto">{person.name}</h2>
+        <h1 dir="auto">{person.name}</h1>
         <p>
           <TrustLine person={person} />
           <span className={styles.kind}>Letters · no forward secrecy</span>
@@ -97,7 +97,7 @@ function KeysChanged({
     <section className={styles.changed} data-testid="key-changed" role="alert" aria-labelledby="key-changed">
       <TriangleAlert size={20} aria-hidden="true" />
       <div>
-        <h3 id="key-changed">{person.name}’s keys changed</h3>
+        <h2 id="key-changed">{person.name}’s keys changed</h2>
         <p>
           This happens when somebody starts over, and also when somebody pretends to be {person.name}. Nothing
           is sent until you decide. Ask {person.name} in another way, and compare the safety number.

@@ -1,4 +1,4 @@
-import { type ReactElement, useState } from "react";
+import { type ReactElement, useCallback, useEffect, useState } from "react";
 import { inWords, useClient } from "../client.tsx";
 import { Button } from "../parts/Button.tsx";
 import { CopyButton } from "../parts/CopyButton.tsx";
@@ -11,6 +11,7 @@ interface Props {
   readonly onClose: () => void;
 }
 
+/** A link for one person stands there at once: the likeliest wish needs no question. */
 export function InviteSheet({ open, onClose }: Props): ReactElement {
   return (
     <Sheet open={open} onClose={onClose} title="Invite somebody">
@@ -22,74 +23,73 @@ export function InviteSheet({ open, onClose }: Props): ReactElement {
 /** How many a counted link lets in. */
 const several = 10;
 
+type Made =
+  | { readonly is: "making" }
+  | { readonly is: "made"; readonly link: string; readonly uses: number }
+  | { readonly is: "failed"; readonly why: string; readonly uses: number };
+
 function Invite({ onClose }: { readonly onClose: () => void }): ReactElement {
   const client = useClient();
-  const [uses, setUses] = useState(1);
-  const [link, setLink] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState("");
-  const make = async (): Promise<void> => {
-    setBusy(true);
-    setProblem("");
-    try {
-      setLink(await client.invite({ uses }));
-    } catch (error) {
-      setProblem(inWords(error));
-    }
-    setBusy(false);
-  };
-  if (link !== null) {
-    return (
-      <>
-        <p>
-          {uses === 1
-            ? "Good for one person, for seven days. Give it to them in person or over a channel you trust: whoever has it can come in."
-            : `Good for ${uses} people, for seven days. Whoever has it can come in.`}
-        </p>
-        <div className={styles.codes}>
-          <QrCode text={link} label="The link as a code for a camera" />
-        </div>
-        <code className={styles.link} data-testid="invite-link">
-          {link}
-        </code>
-        <SheetActions>
-          <CopyButton text={link} label="Copy the link" />
-          <Button look="main" onClick={onClose}>
-            Done
-          </Button>
-        </SheetActions>
-      </>
-    );
-  }
-  return (
-    <>
-      <fieldset className={styles.choice}>
-        <legend className="visually-hidden">For how many</legend>
-        <label>
-          <input type="radio" name="uses" checked={uses === 1} onChange={() => setUses(1)} />
-          <span>
-            <strong>One person</strong>
-            <span>Joining by it verifies both of you.</span>
-          </span>
-        </label>
-        <label>
-          <input type="radio" name="uses" checked={uses === several} onChange={() => setUses(several)} />
-          <span>
-            <strong>Up to {several} people</strong>
-            <span>Compare safety numbers afterwards.</span>
-          </span>
-        </label>
-      </fieldset>
-      {problem ? (
-        <p className={styles.warn} role="alert">
-          {problem}
-        </p>
-      ) : null}
-      <SheetActions>
-        <Button look="main" data-testid="invite-make" busy={busy} onClick={() => void make()}>
-          Make a link
-        </Button>
-      </SheetActions>
-    </>
+  const [made, setMade] = useState<Made>({ is: "making" });
+  const make = useCallback(
+    async (uses: number): Promise<void> => {
+      setMade({ is: "making" });
+      try {
+        setMade({ is: "made", link: await client.invite({ uses }), uses });
+      } catch (error) {
+        setMade({ is: "failed", why: inWords(error), uses });
+      }
+    },
+    [client],
   );
+  useEffect(() => void make(1), [make]);
+  switch (made.is) {
+    case "making":
+      return <div className={styles.making} role="status" aria-label="The link is being made" />;
+    case "failed":
+      return (
+        <>
+          <p className={styles.warn} role="alert">
+            {made.why}
+          </p>
+          <SheetActions>
+            <Button look="main" onClick={() => void make(made.uses)}>
+              Try again
+            </Button>
+          </SheetActions>
+        </>
+      );
+    case "made":
+      return (
+        <>
+          <p>
+            {made.uses === 1
+              ? "This link lets one person in, within seven days, and verifies both of you. Whoever has it can come in, so hand it over safely."
+              : `This link lets ${made.uses} people in, within seven days. Whoever has it can come in. Compare safety numbers afterwards.`}
+          </p>
+          <div className={styles.codes}>
+            <QrCode text={made.link} label="The link as a code for a camera" />
+          </div>
+          <code className={styles.link} data-testid="invite-link">
+            {made.link}
+          </code>
+          {made.uses === 1 ? (
+            <button
+              type="button"
+              className={styles.other}
+              data-testid="invite-several"
+              onClick={() => void make(several)}
+            >
+              Make one for up to {several} people
+            </button>
+          ) : null}
+          <SheetActions>
+            <CopyButton text={made.link} label="Copy the link" />
+            <Button look="main" onClick={onClose}>
+              Done
+            </Button>
+          </SheetActions>
+        </>
+      );
+  }
 }

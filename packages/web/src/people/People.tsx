@@ -26,7 +26,7 @@ export function People(): ReactElement {
           <h1 className={page.title}>People</h1>
           <p className={page.below}>{summary(others)}</p>
         </div>
-        <Button look="main" data-testid="invite-open" onClick={() => setInviting(true)}>
+        <Button look="main" data-testid="invite-make" onClick={() => setInviting(true)}>
           <UserPlus size={18} aria-hidden="true" />
           Invite
         </Button>

@@ -17,7 +17,9 @@ interface Props {
 export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
   const client = useClient();
   const { connection, me, notices, server } = useJoined();
-  const newest = notices.toReversed();
+  const loudFirst = notices.toSorted(
+    (a, b) => Number(b.level === "loud") - Number(a.level === "loud") || b.id - a.id,
+  );
   return (
     <div className={styles.banners}>
       <ConnectionBanner connection={connection} />
@@ -26,13 +28,13 @@ export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
           You are in already, as {me.name} on {server.name}. The link was not used.
         </Banner>
       ) : null}
-      {newest.slice(0, shown).map((notice) => (
+      {loudFirst.slice(0, shown).map((notice) => (
         <Banner key={notice.id} level={notice.level} onDismiss={() => void client.dismissNotice(notice.id)}>
           {notice.text}
         </Banner>
       ))}
-      {newest.length > shown ? (
-        <Banner level="quiet">{`And ${newest.length - shown} more notices behind these.`}</Banner>
+      {loudFirst.length > shown ? (
+        <Banner level="quiet">{`And ${loudFirst.length - shown} more notices behind these.`}</Banner>
       ) : null}
     </div>
   );

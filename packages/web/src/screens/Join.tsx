@@ -1,7 +1,7 @@
 import { type InviteLook, NetworkError } from "@snug/client";
 import { SnugError } from "@snug/protocol";
 import { ShieldCheck } from "lucide-react";
-import { type FormEvent, type ReactElement, useCallback, useEffect, useState } from "react";
+import { type FormEvent, type ReactElement, useCallback, useEffect, useRef, useState } from "react";
 import { inWords, useClient } from "../client.tsx";
 import { navigate } from "../navigation.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
@@ -101,6 +101,11 @@ function Entry({ link, invite, onJoined }: EntryProps): ReactElement {
   const [name, setName] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    // A touch screen would cover the page with its keyboard before it is read.
+    if (matchMedia("(hover: hover)").matches) field.current?.focus();
+  }, []);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     setBusy(true);
@@ -142,6 +147,7 @@ function Entry({ link, invite, onJoined }: EntryProps): ReactElement {
             Your name
           </label>
           <input
+            ref={field}
             id="name"
             className={styles.field}
             data-testid="join-name"

@@ -21,7 +21,7 @@ export function QualityMenu({ state, playback, container }: Props): ReactElement
         data-testid="player-quality"
         aria-label={`Quality: ${name}${chosen === null ? ", chosen by itself" : ""}`}
       >
-        {chosen === null ? <span className={styles.auto}>Auto</span> : null}
+        {chosen === null ? <span className={styles.auto}>Auto </span> : null}
         {name}
       </Menu.Trigger>
       <Menu.Portal container={container}>

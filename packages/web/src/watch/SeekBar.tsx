@@ -39,7 +39,7 @@ export function SeekBar({ video, onSeek }: Props): ReactElement {
       onChange={(event) => setHeld(Number(event.target.value))}
       disabled={duration === 0}
       aria-label="Position"
-      aria-valuetext={`${position(at)} of ${position(duration)}`}
+      aria-valuetext={`${position(at)} of ${position(Math.round(duration))}`}
       style={{ "--played": share(at), "--loaded": share(Math.max(at, loadedTo)) } as CSSProperties}
     />
   );

@@ -1,6 +1,15 @@
 import type { TitleDetail } from "@snug/protocol";
 import { Play } from "lucide-react";
-import { createElement, type ReactElement, type ReactNode, useEffect, useMemo, useState } from "react";
+import {
+  createElement,
+  type MouseEvent,
+  type ReactElement,
+  type ReactNode,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { useClient } from "../client.tsx";
 import { Controls } from "./Controls.tsx";
 import { commandsFor, obeyKey } from "./commands.ts";
@@ -24,6 +33,19 @@ export function Stage({ detail, top }: Props): ReactElement {
   const commands = useMemo(() => (element && stage ? commandsFor(element, stage) : null), [element, stage]);
   const awake = useAwake(stage) || video.paused || state.failure !== null;
 
+  // A finger on a picture without controls asks for them; what lies invisibly under it is not meant.
+  const asleep = useRef(false);
+  const onPointerDown = (): void => {
+    asleep.current = !awake;
+  };
+  const onClick = (event: MouseEvent): void => {
+    const { nativeEvent } = event;
+    if (!asleep.current || !(nativeEvent instanceof PointerEvent) || nativeEvent.pointerType !== "touch")
+      return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
   useEffect(() => {
     if (!commands) return;
     const onKey = (event: KeyboardEvent): void => {
@@ -36,7 +58,14 @@ export function Stage({ detail, top }: Props): ReactElement {
   }, [commands, video.duration]);
 
   return (
-    <div ref={setStage} className={styles.stage} data-awake={awake} data-testid="player">
+    <div
+      ref={setStage}
+      className={styles.stage}
+      data-awake={awake}
+      data-testid="player"
+      onPointerDownCapture={onPointerDown}
+      onClickCapture={onClick}
+    >
       {/* Without JSX, whose checker wants captions: the library has no text tracks yet. */}
       {createElement("video", {
         ref: setElement,

@@ -1,6 +1,6 @@
 import type { TitleDetail, TitleId, TitleView } from "@snug/protocol";
 import { ChevronLeft } from "lucide-react";
-import { type ReactElement, useEffect, useState } from "react";
+import { type ReactElement, useCallback, useEffect, useState } from "react";
 import { inWords, useClient, useJoined } from "../client.tsx";
 import { Link } from "../navigation.tsx";
 import { Button } from "../parts/Button.tsx";
@@ -16,27 +16,25 @@ type Film =
 /** One title, as large as the screen allows. */
 export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
   const client = useClient();
-  const { library } = useJoined();
+  const { library, connection } = useJoined();
+  const online = connection.is === "online";
   const [film, setFilm] = useState<Film>({ is: "opening" });
-  const [attempt, setAttempt] = useState(0);
   const title = film.is === "open" ? film.detail.title : library?.titles.find((one) => one.id === id);
 
+  const open = useCallback(async (): Promise<void> => {
+    setFilm({ is: "opening" });
+    try {
+      const [detail] = await Promise.all([client.title(id), client.openMedia()]);
+      setFilm(filmOf(detail));
+    } catch (error) {
+      setFilm({ is: "closed", why: inWords(error) });
+    }
+  }, [client, id]);
+  // Each return of the server is a try, until it is open; then the player goes on by itself over every break.
+  const tries = online && film.is !== "open";
   useEffect(() => {
-    let gone = false;
-    const open = async (_attempt: number): Promise<void> => {
-      setFilm({ is: "opening" });
-      try {
-        const [detail] = await Promise.all([client.title(id), client.openMedia()]);
-        if (!gone) setFilm(filmOf(detail));
-      } catch (error) {
-        if (!gone) setFilm({ is: "closed", why: inWords(error) });
-      }
-    };
-    void open(attempt);
-    return () => {
-      gone = true;
-    };
-  }, [client, id, attempt]);
+    if (tries) void open();
+  }, [tries, open]);
 
   return (
     <div className={styles.theatre}>
@@ -47,12 +45,16 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
           <Top title={title} />
           {film.is === "opening" ? (
             <div className={styles.waiting} role="status">
-              <span className="visually-hidden">The film is being opened</span>
+              <span className="visually-hidden">
+                {online
+                  ? "The film is being opened"
+                  : "The server is not reachable; the film opens when it is back"}
+              </span>
             </div>
           ) : (
             <div className={styles.problem} role="alert">
               <p>{film.why}</p>
-              <Button onClick={() => setAttempt(attempt + 1)}>Try again</Button>
+              <Button onClick={() => void open()}>Try again</Button>
             </div>
           )}
         </div>
