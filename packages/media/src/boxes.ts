@@ -1,5 +1,8 @@
 import { MediaError } from "./byteSource.ts";
 
+/** More boxes side by side than any writer makes; a bound on what a hostile file can keep a reader busy with. */
+const MAX_BOXES = 4096;
+
 /** A cursor over big-endian bytes; reading past its end throws `MediaError("damaged")`. */
 export class BoxReader {
   readonly #bytes: Uint8Array;
@@ -77,7 +80,8 @@ export interface Box {
  */
 export function* boxesIn(bytes: Uint8Array): Generator<Box> {
   const reader = new BoxReader(bytes);
-  while (reader.remaining >= 8) {
+  for (let count = 0; reader.remaining >= 8; count++) {
+    if (count === MAX_BOXES) throw new MediaError("damaged", "too many boxes side by side");
     const room = reader.remaining;
     let size = reader.u32();
     const type = reader.type();

@@ -270,7 +270,7 @@ class Reader {
     const length = this.count();
     const at = this.#at;
     this.#at += length;
-    return this.#bytes.slice(at, this.#at);
+    return new Uint8Array(this.#bytes.subarray(at, this.#at));
   }
 
   text(): string {

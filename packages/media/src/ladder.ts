@@ -81,12 +81,9 @@ function cuttable(input: PlanInput): LadderFile | string {
   if (typeof picture === "string") return picture;
   const boundaries = pictureBoundaries(video, picture);
   if (typeof boundaries === "string") return boundaries;
-  const start = presentationStart(video.edit, picture.start, {
-    movie: index.movieTimescale,
-    track: video.timescale,
-  });
+  const start = presentationStart(video, picture.start);
   for (const track of index.audio) {
-    const sound = soundTimeline(index, track, start);
+    const sound = soundTimeline(track, start);
     if (typeof sound === "string") return sound;
   }
   return { input, video, picture, boundaries, start, ...displayed(video) };
@@ -155,11 +152,11 @@ const frameSeconds = (file: LadderFile): number => lengthOf(file) / (file.pictur
  * its sound's priming, which another file of the title hides: such a lead is no start.
  */
 function ownStart({ input, start }: LadderFile): number {
-  const { audio, movieTimescale } = input.index;
+  const { audio } = input.index;
   const sounds = audio.map((track) => {
-    const { edit, samples, timescale } = track;
+    const { edit, samples } = track;
     const began = Math.max(edit.mediaTime, samples.times[0] ?? 0);
-    const begins = presentationStart(edit, began, { movie: movieTimescale, track: timescale });
+    const begins = presentationStart(track, began);
     const priming = edit.mediaTime > 0 ? 0 : MAX_PRIMING_SAMPLES / track.sampleRate;
     return start - begins <= priming ? start : begins;
   });
@@ -176,7 +173,7 @@ function chooseSound(accepted: readonly LadderFile[]): Ladder["sound"] {
   const { index } = best.input;
   const { start } = best;
   const tracks = index.audio.flatMap((track) => {
-    const timeline = soundTimeline(index, track, start);
+    const timeline = soundTimeline(track, start);
     return typeof timeline === "string" ? [] : [{ track, timeline }];
   });
   return { file: best, tracks };

@@ -2,6 +2,7 @@ import { BoxReader, boxesIn, findBox, requireBox } from "./boxes.ts";
 import { type ByteSource, MediaError } from "./byteSource.ts";
 import { findCuts } from "./cuts.ts";
 import { MAX_REORDER } from "./decodeTimes.ts";
+import { sampleBudget } from "./sampleTable.ts";
 import { type AudioTrack, type ParsedTrack, parseTrack, type VideoTrack } from "./track.ts";
 
 /** A `moov` beyond this belongs to no real film (24 hours take about 60 MB). */
@@ -16,7 +17,7 @@ const TOP_TYPES = ["ftyp", "moov", "mdat", "free", "skip", "wide", "pnot", "uuid
 export interface MediaIndex {
   /** Bytes of the file. */
   readonly fileSize: number;
-  /** Ticks a second of the movie's line, on which `Edit.delay` counts. */
+  /** Ticks a second of the movie's line: what the lengths in edit lists were rounded to. */
   readonly movieTimescale: number;
   /** Length as the file's header states it, microseconds; for listing. Plans measure exactly. */
   readonly durationMicroseconds: number;
@@ -35,10 +36,11 @@ export async function readIndex(source: ByteSource): Promise<MediaIndex> {
   const moov = await readMoov(source);
   const header = parseMovieHeader(requireBox(moov, "mvhd"));
   const tracks: ParsedTrack[] = [];
+  const movie = { timescale: header.timescale, fileSize: source.size, budget: sampleBudget(source.size) };
   for (const box of boxesIn(moov)) {
     if (box.type !== "trak") continue;
     if (tracks.length === MAX_TRACKS) throw new MediaError("damaged", "too many tracks");
-    const track = parseTrack(box.content, { timescale: header.timescale, fileSize: source.size });
+    const track = parseTrack(box.content, movie);
     if (track !== null) tracks.push(track);
   }
   const base = {
@@ -75,7 +77,11 @@ function withFineTicks(track: Omit<VideoTrack, "cuts">): Omit<VideoTrack, "cuts"
   return {
     ...track,
     timescale: timescale * FINER,
-    edit: { ...edit, mediaTime: edit.mediaTime * FINER, mediaDuration: edit.mediaDuration * FINER },
+    edit: {
+      delay: edit.delay * FINER,
+      mediaTime: edit.mediaTime * FINER,
+      mediaDuration: edit.mediaDuration * FINER,
+    },
     samples: {
       ...samples,
       times: samples.times.map((time) => time * FINER),

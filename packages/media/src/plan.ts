@@ -69,49 +69,73 @@ export interface TitlePlan {
  */
 export function planTitle(files: readonly PlanInput[]): TitlePlan {
   const { accepted, rejected, sound } = chooseLadder(files);
-  const pictures = accepted.map((file, number) => ({ file, segments: pictureSegments(file), number }));
-  const reference = pictures.find(({ file }) => file === sound?.file) ?? pictures.at(-1);
+  const pictures = accepted.map((file) => ({ file, segments: pictureSegments(file) }));
+  const reference = pictures.find(({ file }) => file === sound?.file);
   const boundaries = (reference?.segments ?? [])
     .slice(1)
     .map(({ from }) => from / (reference?.file.video.timescale ?? 1));
-  const lines = [
-    ...pictures.map(({ segments, file }) => ({ segments, timescale: file.video.timescale })),
-    ...(sound?.tracks ?? []).map(({ track, timeline }) => ({
-      segments: soundSegments(track, timeline, boundaries),
-      timescale: track.timescale,
-    })),
-  ];
-  const longest = Math.max(
-    1,
-    ...lines.flatMap(({ segments, timescale }) => segments.map(({ duration }) => duration / timescale)),
+  const sounds = (sound?.tracks ?? []).map(({ timeline, track }) => ({
+    track,
+    timeline,
+    segments: soundSegments(track, timeline, boundaries),
+  }));
+  const targetDuration = Math.ceil(
+    [
+      ...pictures.map(({ file, segments }) => longestSeconds(segments, file.video.timescale)),
+      ...sounds.map(({ segments, track }) => longestSeconds(segments, track.timescale)),
+    ].reduce((longest, seconds) => Math.max(longest, seconds), 1),
   );
-  const targetDuration = Math.ceil(longest);
-  const video = pictures.map(({ file, segments, number }) =>
-    videoRendition({ file, segments, number, targetDuration }),
-  );
-  const audio = (sound?.tracks ?? []).map(({ track, timeline }, number): Rendition => {
-    const segments = lines[pictures.length + number]?.segments ?? [];
-    const label = sound?.file.input.audioLabel;
-    return {
-      id: `a${number}`,
-      kind: "audio",
-      fileId: sound?.file.input.fileId ?? "",
-      codec: track.codec,
-      channels: track.channels,
-      sampleRate: track.sampleRate,
-      ...(track.language === "" ? {} : { language: track.language }),
-      ...(label === undefined ? {} : { label }),
-      ...bandwidth(segments, track.timescale, targetDuration),
-      timescale: track.timescale,
-      segments,
-      source: { kind: "audio", track, sound: timeline },
-    };
-  });
-  const line = accepted.at(-1);
-  const length = line === undefined ? 0 : (line.picture.endTime - line.picture.start) / line.video.timescale;
-  const durationMicroseconds =
-    line === undefined ? (files[0]?.index.durationMicroseconds ?? 0) : Math.round(length * 1e6);
-  return { durationMicroseconds, renditions: [...video, ...audio], rejected, targetDuration };
+  const video = pictures.map((parts, number) => videoRendition({ ...parts, number, targetDuration }));
+  const audio =
+    sound === null
+      ? []
+      : sounds.map((parts, number) =>
+          audioRendition({ ...parts, input: sound.file.input, number, targetDuration }),
+        );
+  return {
+    durationMicroseconds: lengthOf(files, accepted),
+    renditions: [...video, ...audio],
+    rejected,
+    targetDuration,
+  };
+}
+
+/** Microseconds: of the reference's picture, or as the first file's header states it when none can be cut. */
+function lengthOf(files: readonly PlanInput[], accepted: readonly LadderFile[]): number {
+  const reference = accepted.at(-1);
+  if (reference === undefined) return files[0]?.index.durationMicroseconds ?? 0;
+  const { picture, video } = reference;
+  return Math.round(((picture.endTime - picture.start) / video.timescale) * 1e6);
+}
+
+const longestSeconds = (segments: readonly Segment[], timescale: number): number =>
+  segments.reduce((longest, { duration }) => Math.max(longest, duration / timescale), 0);
+
+interface AudioRenditionParts {
+  readonly track: AudioTrack;
+  readonly timeline: SoundTimeline;
+  readonly segments: readonly Segment[];
+  readonly input: PlanInput;
+  readonly number: number;
+  readonly targetDuration: number;
+}
+
+function audioRendition(parts: AudioRenditionParts): Rendition {
+  const { input, number, segments, targetDuration, timeline, track } = parts;
+  return {
+    id: `a${number}`,
+    kind: "audio",
+    fileId: input.fileId,
+    codec: track.codec,
+    channels: track.channels,
+    sampleRate: track.sampleRate,
+    ...(track.language === "" ? {} : { language: track.language }),
+    ...(input.audioLabel === undefined ? {} : { label: input.audioLabel }),
+    ...bandwidth(segments, track.timescale, targetDuration),
+    timescale: track.timescale,
+    segments,
+    source: { kind: "audio", track, sound: timeline },
+  };
 }
 
 interface VideoRenditionParts {

@@ -1,7 +1,7 @@
 import { BoxReader, findBox, requireBox } from "./boxes.ts";
 import { MediaError } from "./byteSource.ts";
 
-/** More samples than 24 hours of 60 pictures a second have. */
+/** More samples in all tracks than 24 hours of 48 pictures a second and of AAC at 48 kHz have. */
 const MAX_SAMPLES = 1 << 23;
 /** No coded picture or sound frame of a sane file is larger. */
 const MAX_SAMPLE_BYTES = 1 << 26;
@@ -23,6 +23,15 @@ export interface SampleTable {
   readonly runOffset: Float64Array;
 }
 
+/** What the tracks of a file may still claim together: samples share no bytes. */
+export interface SampleBudget {
+  bytes: number;
+  samples: number;
+}
+
+/** The whole budget of a file. */
+export const sampleBudget = (fileSize: number): SampleBudget => ({ bytes: fileSize, samples: MAX_SAMPLES });
+
 /** A table together with the container's own list of sync samples (0-based), null when it lists none. */
 export interface ParsedTable {
   readonly samples: SampleTable;
@@ -31,10 +40,10 @@ export interface ParsedTable {
 
 /**
  * Reads an `stbl` (ISO/IEC 14496-12, 8.6 and 8.7). Whatever the tables claim is held against the bytes they
- * take and against `fileSize` before anything is allocated for it.
+ * take and against the file's budget before anything is allocated for it.
  */
-export function parseSampleTable(stbl: Uint8Array, fileSize: number): ParsedTable {
-  const sizes = parseSizes(stbl, fileSize);
+export function parseSampleTable(stbl: Uint8Array, fileSize: number, budget: SampleBudget): ParsedTable {
+  const sizes = parseSizes(stbl, budget);
   const { times, duration } = parseTimes(stbl, sizes.length);
   const runs = parseOffsets(stbl, sizes, fileSize);
   return { samples: { sizes, times, duration, ...runs }, listedSync: parseSync(stbl, sizes.length) };
@@ -50,25 +59,24 @@ function entries(content: Uint8Array, entryBytes: number, type: string): [BoxRea
   return [reader, count];
 }
 
-function parseSizes(stbl: Uint8Array, fileSize: number): Uint32Array {
+function parseSizes(stbl: Uint8Array, budget: SampleBudget): Uint32Array {
   const compact = findBox(stbl, "stz2");
   if (compact !== undefined) throw new MediaError("unsupported", "compact sample sizes (stz2)");
   const reader = new BoxReader(requireBox(stbl, "stsz"));
   reader.skip(4);
   const constant = reader.u32();
   const count = reader.u32();
-  const room = constant === 0 ? reader.remaining / 4 : fileSize / constant;
-  if (count > room || count > MAX_SAMPLES) throw new MediaError("damaged", `stsz claims ${count} samples`);
+  const room = constant === 0 ? reader.remaining / 4 : budget.bytes / constant;
+  if (count > room || count > budget.samples) throw new MediaError("damaged", `stsz claims ${count} samples`);
+  budget.samples -= count;
   const sizes = new Uint32Array(count);
-  let total = 0;
   for (let index = 0; index < count; index++) {
     const size = constant === 0 ? reader.u32() : constant;
     if (size > MAX_SAMPLE_BYTES) throw new MediaError("damaged", `sample ${index} claims ${size} bytes`);
     sizes[index] = size;
-    total += size;
+    budget.bytes -= size;
   }
-  if (total > fileSize)
-    throw new MediaError("truncated", `the samples take ${total} bytes, the file has ${fileSize}`);
+  if (budget.bytes < 0) throw new MediaError("truncated", "the samples take more bytes than the file has");
   return sizes;
 }
 

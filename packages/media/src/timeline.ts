@@ -1,5 +1,4 @@
 import { silentFrame } from "./aac.ts";
-import type { MediaIndex } from "./mediaIndex.ts";
 import type { SampleTable } from "./sampleTable.ts";
 import type { AudioTrack, Edit, VideoTrack } from "./track.ts";
 
@@ -7,6 +6,8 @@ import type { AudioTrack, Edit, VideoTrack } from "./track.ts";
 const PREROLL_UNITS = 4;
 /** A frame that lasts longer stands for missing sound; players would lose their place. */
 const MAX_UNIT_SECONDS = 2;
+/** Longer films are refused, so that no file can claim more silence or more pieces than a real one has. */
+const MAX_SECONDS = 24 * 3600;
 
 /** The pictures of a file that its edit list shows. */
 export interface PictureTimeline {
@@ -66,6 +67,7 @@ export function pictureTimeline(track: VideoTrack, movieTimescale: number): Pict
   const full = earliest + samples.duration;
   const movieTick = track.timescale / movieTimescale;
   const wanted = full - limit > movieTick ? limit : full;
+  if (Math.max(full, latest) - start > MAX_SECONDS * track.timescale) return "video: longer than 24 hours";
   const average = Math.max(1, Math.round(samples.duration / times.length));
   return { first, end, start, endTime: wanted > latest ? Math.ceil(wanted) : latest + average };
 }
@@ -81,22 +83,18 @@ function firstShown(times: Float64Array, mediaTime: number): number {
   return before === Number.NEGATIVE_INFINITY ? earliest : before;
 }
 
-/** Seconds on the file's own line at which the first picture, and the first sound, are presented. */
-export function presentationStart(edit: Edit, firstTicks: number, timescales: Timescales): number {
-  return edit.delay / timescales.movie + (firstTicks - edit.mediaTime) / timescales.track;
+/** Seconds on the file's own line at which a media time is presented. */
+export function presentationStart(
+  { edit, timescale }: { readonly edit: Edit; readonly timescale: number },
+  mediaTime: number,
+): number {
+  return (edit.delay + mediaTime - edit.mediaTime) / timescale;
 }
 
-/** Ticks a second of the movie's line and of one track. */
-export interface Timescales {
-  readonly movie: number;
-  readonly track: number;
-}
-
-/** Where a sound track lies on the line whose 0 is the file's first presented picture; or why it can't. */
-export function soundTimeline(index: MediaIndex, track: AudioTrack, start: number): SoundTimeline | string {
+/** Where a sound track lies on the line whose 0 is at `start` seconds of the file's own; or why it can't. */
+export function soundTimeline(track: AudioTrack, start: number): SoundTimeline | string {
   const { edit, samples, timescale } = track;
-  const late = timescale * (edit.delay / index.movieTimescale - start);
-  const shift = edit.mediaTime - Math.round(late);
+  const shift = edit.mediaTime + Math.round(timescale * start - edit.delay);
   const { times, duration } = samples;
   if (hasGaps(times, duration, timescale)) return "sound: its frames have gaps";
   const mediaEnd = Math.min(duration, editEnd(edit));
@@ -107,6 +105,7 @@ export function soundTimeline(index: MediaIndex, track: AudioTrack, start: numbe
   const end = firstAtOrAfter(times, mediaEnd);
   const endTime = mediaEnd - shift;
   if (end <= firstHeard || endTime <= 0) return "sound: nothing of it lies within the film";
+  if (endTime > MAX_SECONDS * timescale) return "sound: longer than 24 hours";
   const unitTicks = wholeUnit(samples, timescale, track.sampleRate);
   const begins = (times[firstSample] ?? 0) - shift;
   const silentUnits = begins > 0 ? Math.ceil(begins / unitTicks) : 0;

@@ -2,11 +2,11 @@ import { configurationInEsds, parseAacConfiguration } from "./aac.ts";
 import { parseAvcConfiguration } from "./avc.ts";
 import { BoxReader, boxesIn, findBox, requireBox } from "./boxes.ts";
 import { MediaError } from "./byteSource.ts";
-import { parseSampleTable, type SampleTable } from "./sampleTable.ts";
+import { parseSampleTable, type SampleBudget, type SampleTable } from "./sampleTable.ts";
 
 /** Where a track lies on its movie's line. */
 export interface Edit {
-  /** What passes on the movie's line before the track begins, in ticks of the movie. */
+  /** What passes on the movie's line before the track begins: ticks of the track, rounded as FFmpeg does. */
   readonly delay: number;
   /** The first media time that is presented, ticks of the track. */
   readonly mediaTime: number;
@@ -63,6 +63,7 @@ export type ParsedTrack =
 export interface MovieContext {
   readonly timescale: number;
   readonly fileSize: number;
+  readonly budget: SampleBudget;
 }
 
 /** Reads a `trak`; null when it is neither picture nor sound. */
@@ -85,7 +86,7 @@ export function parseTrack(trak: Uint8Array, movie: MovieContext): ParsedTrack |
   if (edit === null) return { kind: "problem", media, reason: `${media}: an edit list of several parts` };
   const parsed = media === "video" ? parseVideoEntry(entry) : parseAudioEntry(entry);
   if (typeof parsed === "string") return { kind: "problem", media, reason: parsed };
-  const { samples, listedSync } = parseSampleTable(stbl, movie.fileSize);
+  const { samples, listedSync } = parseSampleTable(stbl, movie.fileSize, movie.budget);
   const common = { timescale: header.timescale, edit, samples };
   if ("width" in parsed) {
     return { kind: "video", track: { ...common, ...parsed, matrix: parseMatrix(trak) }, listedSync };
@@ -125,18 +126,19 @@ function parseEdit(trak: Uint8Array, movieTimescale: number, timescale: number):
   const count = reader.u32();
   if (count * (wide ? 20 : 12) > reader.remaining)
     throw new MediaError("damaged", `elst claims ${count} entries`);
-  let delay = 0;
+  const ticks = (duration: number): number => Math.round((duration / movieTimescale) * timescale);
+  let empty = 0;
   let edit: Edit | null = null;
   for (let index = 0; index < count; index++) {
     const duration = wide ? reader.u64() : reader.u32();
     const mediaTime = wide ? reader.i64() : reader.i32();
     const rate = reader.u32();
     if (mediaTime === -1) {
-      if (edit === null) delay += duration;
+      if (edit === null) empty += duration;
       continue;
     }
     if (edit !== null || rate !== 0x1_0000 || mediaTime < 0) return null;
-    edit = { delay, mediaTime, mediaDuration: Math.round((duration / movieTimescale) * timescale) };
+    edit = { delay: ticks(empty), mediaTime, mediaDuration: ticks(duration) };
   }
   return edit ?? { delay: 0, mediaTime: 0, mediaDuration: 0 };
 }
@@ -153,7 +155,8 @@ function parseVideoEntry(entry: { type: string; content: Uint8Array }): VideoEnt
   if (width === 0 || height === 0) throw new MediaError("damaged", "the picture has no size");
   reader.skip(50);
   const boxes = reader.bytes(reader.remaining);
-  const configuration = requireBox(boxes, "avcC");
+  // A copy, so that the index does not hold on to the whole moov.
+  const configuration = new Uint8Array(requireBox(boxes, "avcC"));
   const { codec, hasParameterSets } = parseAvcConfiguration(configuration);
   if (!hasParameterSets) return "video: parameter sets only inside the stream";
   return { codec, width, height, configuration, pixelAspect: parseAspect(boxes), colour: parseColour(boxes) };
@@ -194,7 +197,8 @@ function parseAudioEntry(entry: { type: string; content: Uint8Array }): AudioEnt
   const boxes = reader.bytes(reader.remaining);
   const esds = findBox(boxes, "esds") ?? findBox(boxes, "wave", "esds");
   if (esds === undefined) return refusal;
-  const configuration = configurationInEsds(esds);
+  const found = configurationInEsds(esds);
+  const configuration = found === null ? null : new Uint8Array(found);
   const parsed = configuration === null ? null : parseAacConfiguration(configuration);
   if (configuration === null || parsed === null) return refusal;
   const { codec, sampleRate } = parsed;

@@ -67,17 +67,13 @@ test("V11: three files of different rates with default keyframes share the line,
 });
 
 test("V11: sound that begins before the picture is cut off at 0, to the sample", async () => {
-  const file = await makeClip(
-    at("early.mp4"),
-    "-itsoffset 0.513",
-    PICTURE(25, 6),
-    TONE(6),
-    X264,
-    "-g 50",
-    AAC,
-  );
+  const plain = await makeClip(at("together.mp4"), PICTURE(25, 6), TONE(6), X264, "-g 50", AAC);
+  const remux = ["-itsoffset 0.513 -i", plain, "-i", plain, "-map 0:v -map 1:a -c copy"];
+  const file = await makeClip(at("early.mp4"), ...remux);
   const title = await writeTitle(outOf("early"), [file]);
   await assertExactPicture(title, "v0");
+  const [picture] = (await decodedFrames(file, "v:0")).frames;
+  assert.ok((picture?.time ?? 0) > 0, "the clip's picture begins late");
   await assertExactSound(title, "a0", "a:0");
 });
 
