@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { applyStatement, type Directory, normalizeName } from "@snug/crypto/identity";
-import { type LetterRow, letterBuckets, openLetter, sealLetter } from "@snug/crypto/sealing";
+import { openLetter, sealLetter } from "@snug/crypto/sealing";
 import {
   type AccountId,
   DeviceId,
+  type LetterPayload,
+  letterBuckets,
   limits,
   MessageId,
   randomId,
@@ -15,7 +17,7 @@ import {
 import fc from "fast-check";
 import { CompactEncrypt, CompactSign, compactDecrypt, FlattenedEncrypt } from "jose";
 import { oaepKey } from "../src/identity/keys.ts";
-import type { LetterPayload } from "../src/sealing/letterPayload.ts";
+import type { LetterRow } from "../src/sealing/letters.ts";
 import {
   accountOf,
   deviceEntry,

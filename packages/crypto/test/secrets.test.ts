@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { admitHash, admitOf, safetyNumber, verifySignIn } from "@snug/crypto/identity";
+import { admitHash, admitOf, keyIdOf, safetyNumber, verifySignIn } from "@snug/crypto/identity";
 import {
   checkInviteBinding,
   importAccountKeys,
@@ -10,7 +10,6 @@ import {
 } from "@snug/crypto/sealing";
 import { DeviceId, decodeCbor, encodeCbor, Incarnation, randomId, sha256, signInBytes } from "@snug/protocol";
 import fc from "fast-check";
-import { keyIdOf } from "../src/identity/keys.ts";
 import { formatRecoveryCode } from "../src/sealing/recoveryCode.ts";
 import { accountOf, inviteSecret, makeRoom, personOf, type Room, refused } from "./people.ts";
 

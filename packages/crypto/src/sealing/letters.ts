@@ -2,7 +2,10 @@ import {
   type AccountId,
   type Content,
   type DeviceId,
+  decodeLetterPayload,
+  encodeLetterPayload,
   type KeyId,
+  type LetterPayload,
   limits,
   type MessageId,
   type Row,
@@ -16,7 +19,6 @@ import type { Directory } from "../identity/directory.ts";
 import { eddsaKey, oaepKey } from "../identity/keys.ts";
 import { splitCompact } from "./compact.ts";
 import type { AccountKeys } from "./keys.ts";
-import { decodePayload, encodePayload, type LetterPayload } from "./letterPayload.ts";
 
 // Protected headers are these members and the key id, nothing else.
 const sealing = { alg: "RSA-OAEP-256", enc: "A256GCM", typ: "snug-letter" } as const;
@@ -51,7 +53,7 @@ export async function sealLetter(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { from, to, server, id, counter, time, checkpoint, content, copyOf } = of;
   checkCopy(from.account, to.account, copyOf);
-  const payload = encodePayload({
+  const payload = encodeLetterPayload({
     version: 1,
     server,
     from: { account: from.account, device: from.device },
@@ -104,7 +106,7 @@ export async function openLetter(
   const { directory, row } = by;
   const { signed, kid } = await decrypt(sealed, by.keys);
   const sender = senderOf(directory, row);
-  const payload = decodePayload(await verify(signed, sender));
+  const payload = decodeLetterPayload(await verify(signed, sender));
   checkPlace(payload, { ...by, kid });
   checkCopy(payload.from.account, payload.to.account, payload.copyOf);
   // Neither clock alone: a lent device could turn its own back, and the server's word is only the server's.

@@ -1,16 +1,17 @@
 import {
-  AccountId,
-  decodeDeterministicCbor,
+  type AccountId,
+  decodeRecoveryContent,
+  decodeWrappedKeys,
   type Ed25519Public,
-  encodeCbor,
+  encodeRecoveryContent,
+  encodeWrappedKeys,
   Id256,
-  KeyId,
   labels,
-  limits,
-  ServerId,
+  type ServerId,
   SnugError,
+  type WrappedKeys,
+  wrappedKeysContext,
 } from "@snug/protocol";
-import { z } from "zod";
 import { derive } from "../identity/derive.ts";
 import { ed25519PublicOf } from "../identity/keys.ts";
 import type { ExportedKeys } from "./keys.ts";
@@ -31,22 +32,6 @@ export interface RecoveryKey {
   readonly public: Ed25519Public;
 }
 
-const bytes = z.instanceof(Uint8Array<ArrayBuffer>);
-const blobForm = z.tuple([
-  z.literal(1),
-  ServerId,
-  AccountId,
-  bytes.refine((nonce) => nonce.length === 12),
-  bytes,
-]);
-const contentForm = z.strictObject({
-  signing: bytes,
-  encryption: z
-    .array(z.strictObject({ keyId: KeyId, key: bytes }))
-    .min(1)
-    .max(limits.encryptionKeys),
-});
-
 /** A PKCS #8 Ed25519 key is this prefix and the 32 bytes of the seed (RFC 8410 §7). */
 const pkcs8Prefix = Uint8Array.fromHex("302e020100300506032b657004220420");
 
@@ -64,26 +49,25 @@ export async function ed25519FromSeed(seed: Uint8Array): Promise<RecoveryKey> {
   return { key, public: ed25519PublicOf(Id256.parse(x)) };
 }
 
-const associated = (server: ServerId, account: AccountId) =>
-  encodeCbor([labels.recoveryWrap, 1, server, account]);
-
 async function wrapKeyOf(secret: Uint8Array, usage: "encrypt" | "decrypt"): Promise<CryptoKey> {
   const raw = await derive(secret, labels.recoveryWrap);
   return crypto.subtle.importKey("raw", raw, "AES-GCM", false, [usage]);
 }
 
-/** Wraps an account's keys for recovery: deterministic CBOR [1, server, account, nonce, AES-256-GCM ciphertext]. */
+/** Wraps an account's signing and encryption keys for recovery (I6). */
 export async function wrapForRecovery(
   secret: Uint8Array,
   of: { readonly server: ServerId; readonly account: AccountId; readonly keys: ExportedKeys },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { server, account, keys } = of;
-  const iv = crypto.getRandomValues(new Uint8Array(12));
-  const additionalData = associated(server, account);
-  const content = encodeCbor({ signing: keys.signing, encryption: keys.encryption });
+  const nonce = crypto.getRandomValues(new Uint8Array(12));
+  const content = encodeRecoveryContent({ signing: of.keys.signing, encryption: [...of.keys.encryption] });
   const key = await wrapKeyOf(secret, "encrypt");
-  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, content);
-  return encodeCbor([1, server, account, iv, new Uint8Array(sealed)]);
+  const sealed = await crypto.subtle.encrypt(gcm(of, nonce), key, content);
+  return encodeWrappedKeys({ ...of, nonce, sealed: new Uint8Array(sealed) });
+}
+
+function gcm(of: Pick<WrappedKeys, "server" | "account">, iv: Uint8Array<ArrayBuffer>): AesGcmParams {
+  return { name: "AES-GCM", iv, additionalData: wrappedKeysContext(of) };
 }
 
 /**
@@ -92,27 +76,16 @@ export async function wrapForRecovery(
  */
 export async function recoverKeys(code: string, blob: Uint8Array): Promise<RecoveredKeys> {
   const secret = await parseRecoveryCode(code);
-  const parsed = blobForm.safeParse(decodeDeterministicCbor(blob, limits.recoveryBlob));
-  if (!parsed.success) throw new SnugError("malformed", "not wrapped keys", { cause: parsed.error });
-  const [, server, account, iv, sealed] = parsed.data;
-  const content = await unwrap(secret, { iv, additionalData: associated(server, account), sealed });
-  const keys = contentForm.safeParse(decodeDeterministicCbor(content));
-  if (!keys.success) throw new SnugError("malformed", "wrapped keys of another form", { cause: keys.error });
-  return { server, account, ...keys.data, recoveryKey: await recoveryKeyOf(secret) };
+  const wrapped = decodeWrappedKeys(blob);
+  const { signing, encryption } = decodeRecoveryContent(await unwrap(secret, wrapped));
+  const { server, account } = wrapped;
+  return { server, account, signing, encryption, recoveryKey: await recoveryKeyOf(secret) };
 }
 
-async function unwrap(
-  secret: Uint8Array,
-  of: {
-    readonly iv: Uint8Array<ArrayBuffer>;
-    readonly additionalData: Uint8Array<ArrayBuffer>;
-    readonly sealed: Uint8Array<ArrayBuffer>;
-  },
-): Promise<Uint8Array> {
-  const { iv, additionalData, sealed } = of;
+async function unwrap(secret: Uint8Array, wrapped: WrappedKeys): Promise<Uint8Array> {
   const key = await wrapKeyOf(secret, "decrypt");
   try {
-    return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData }, key, sealed));
+    return new Uint8Array(await crypto.subtle.decrypt(gcm(wrapped, wrapped.nonce), key, wrapped.sealed));
   } catch (cause) {
     throw new SnugError("forbidden", "this recovery code does not open these keys", { cause });
   }

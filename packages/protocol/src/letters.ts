@@ -1,15 +1,8 @@
-import {
-  AccountId,
-  Content,
-  DeviceId,
-  KeyId,
-  limits,
-  MessageId,
-  ServerId,
-  SnugError,
-  textProblem,
-} from "@snug/protocol";
 import { z } from "zod";
+import { Content, textProblem } from "./content.ts";
+import { SnugError } from "./errors.ts";
+import { AccountId, DeviceId, KeyId, MessageId, ServerId } from "./ids.ts";
+import { limits } from "./limits.ts";
 
 /** What the sending device signs, as JSON (docs/spec/letters.md). */
 export const LetterPayload = z.strictObject({
@@ -33,7 +26,7 @@ export type LetterPayload = z.infer<typeof LetterPayload>;
 export const letterBuckets: readonly number[] = [1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 139_264];
 
 /** Payload → padded JSON. Throws SnugError `malformed` or `too-large` with a message for people. */
-export function encodePayload(payload: LetterPayload): Uint8Array<ArrayBuffer> {
+export function encodeLetterPayload(payload: LetterPayload): Uint8Array<ArrayBuffer> {
   checkText(payload.content);
   const json = new TextEncoder().encode(JSON.stringify(payload));
   const bucket = letterBuckets.find((size) => size >= json.length);
@@ -47,7 +40,7 @@ export function encodePayload(payload: LetterPayload): Uint8Array<ArrayBuffer> {
 }
 
 /** Padded JSON → payload. Throws SnugError `malformed`, `too-large`, or `upgrade` for a newer version's letter. */
-export function decodePayload(bytes: Uint8Array): LetterPayload {
+export function decodeLetterPayload(bytes: Uint8Array): LetterPayload {
   if (!letterBuckets.includes(bytes.length)) {
     throw new SnugError("malformed", `a letter's payload of ${bytes.length} bytes is not padded to a bucket`);
   }
