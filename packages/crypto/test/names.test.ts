@@ -97,6 +97,26 @@ test("I19: what is neither letter, digit, nor one of -_. is refused, and what be
   }
 });
 
+test("I19: letters that can't be seen, or that look like plain Latin ones, stand in no name", () => {
+  const character = refused("name-invalid", /letters, digits/);
+  for (const typed of [
+    "김\u115f",
+    "김\u3164",
+    "김\uffa0",
+    "ក\u17b4",
+    "ɑlice",
+    "ɡreta",
+    "ǃkung",
+    "ㅋㅋ",
+    "ⱥ",
+    "ꞵ",
+  ]) {
+    assert.throws(() => normalizeName(typed), character, typed);
+  }
+  for (const typed of ["Ɛdɛ", "Ɗan", "Ŋugi", "Nguyễn", "Łukasz", "Þór"])
+    assert.match(nameOf(typed), /^\p{Ll}+$/u);
+});
+
 test("I19: a name is neither empty nor longer than 32, before and after normalisation", () => {
   for (const typed of ["", "   ", "\u3000"]) {
     assert.throws(() => normalizeName(typed), refused("name-invalid", /empty/));
