@@ -66,8 +66,9 @@ export class Connection {
     return new Promise((resolve) => this.#attempts.push(resolve));
   }
 
-  /** The network may be back: the next attempt comes now. */
+  /** The network has changed: the next attempt comes now, and a link that seems alive is asked whether it is. */
   hint(): void {
+    if (this.#link && this.#state.is === "online") this.#probe(this.#link);
     if (this.#state.is !== "offline" || this.#closed) return;
     this.#failures = 0;
     this.#connect();
@@ -128,13 +129,16 @@ export class Connection {
   }
 
   #beat(link: Link): void {
-    this.#callOff = this.#platform.after(heartbeat, () => {
-      // A failure closes the link by itself; it is reported there.
-      link.request("delivery-read", { ids: [] }).then(
-        () => this.#link === link && this.#beat(link),
-        () => undefined,
-      );
-    });
+    this.#callOff = this.#platform.after(heartbeat, () => this.#probe(link));
+  }
+
+  /** A link that doesn't answer closes itself, and is reported as lost. */
+  #probe(link: Link): void {
+    this.#callOff();
+    link.request("delivery-read", { ids: [] }).then(
+      () => this.#link === link && this.#beat(link),
+      () => undefined,
+    );
   }
 
   #lost(link: Link, end: LinkEnd): void {

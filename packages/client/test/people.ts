@@ -95,10 +95,14 @@ export class TestPlatform implements Platform {
   unplug(): void {
     this.plugged = false;
     for (const { socket, events } of this.#sockets) {
-      this.#sockets.delete({ socket, events });
       socket.close();
       events.closed({ code: 1006, reason: "unplugged" });
     }
+  }
+
+  /** A frame as if it came from the server. */
+  inject(frame: Uint8Array): void {
+    for (const { events } of this.#sockets) events.received(frame);
   }
 
   /** The network is back and says so. */
@@ -168,6 +172,18 @@ export class Person implements AsyncDisposable {
 
   online(): Promise<void> {
     return this.until("online", (state) => state.phase === "joined" && state.connection.is === "online");
+  }
+
+  /** Without any connection, and aware of it. */
+  async unplug(): Promise<void> {
+    this.platform.unplug();
+    await this.until("offline", (state) => state.phase === "joined" && state.connection.is === "offline");
+  }
+
+  async plug(): Promise<void> {
+    await this.until("offline", (state) => state.phase === "joined" && state.connection.is === "offline");
+    this.platform.plug();
+    await this.online();
   }
 
   /** Waits until the last letter of the thread is in this state. */

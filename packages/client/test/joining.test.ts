@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pair } from "./people.ts";
 
-test("C1, C8: two people join by links, know each other, and write both ways", async () => {
+test("C2, C8: two people join by links, know each other, and write both ways", async () => {
   await using room = await pair();
   const { alice, bob } = room;
   const trust = (of: typeof alice, who: typeof alice) =>

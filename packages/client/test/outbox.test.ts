@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import type { Store } from "@snug/client";
+import { decodeCbor, decodeRequest, decodeServerFrame, encodeError, type RequestOf, SnugError } from "@snug/protocol";
+import { startServer } from "@snug/server";
+import { type Person, pair } from "./people.ts";
+
+/** The submits that leave a person's device, as they leave. */
+function watchSubmits(person: Person): RequestOf<"submit">[] {
+  const seen: RequestOf<"submit">[] = [];
+  person.platform.onSent = (frame) => {
+    const request = decodeRequest(frame);
+    if ("name" in request && request.name === "submit") seen.push(request.body);
+    return frame;
+  };
+  return seen;
+}
+
+/** Swallows the next answer to a submit: the server has the letter, the device doesn't know. */
+function loseNextAck(person: Person): Promise<void> {
+  return new Promise((resolve) => {
+    const numbers = new Set<number>();
+    person.platform.onSent = (frame) => {
+      const request = decodeRequest(frame);
+      if ("name" in request && request.name === "submit") numbers.add(request.number);
+      return frame;
+    };
+    person.platform.onReceived = (bytes) => {
+      const frame = decodeServerFrame(bytes);
+      if (frame.type !== "response" || !numbers.has(frame.number)) return bytes;
+      person.platform.onReceived = (all) => all;
+      resolve();
+      return null;
+    };
+  });
+}
+
+/** A store that fails at a commit as a device without power does: nothing of it is written. */
+function failingAt(store: Store, fails: (tables: readonly string[]) => boolean): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== "function") return value;
+      if (name !== "commit") return value.bind(target) as unknown;
+      return async (changes: Parameters<Store["commit"]>[0]) => {
+        if (fails(changes.map(({ table }) => table))) throw new Error("no power");
+        await store.commit(changes);
+      };
+    },
+  });
+}
+
+test("C8: who has no connection writes, who has none gets it later; a restart of the server between loses nothing", async () => {
+  await using room = await pair();
+  const { alice, bob, server } = room;
+  await bob.unplug();
+  await alice.unplug();
+  const first = await alice.client.send(bob.account, "one");
+  await alice.client.send(bob.account, "two");
+  assert.equal(alice.state.threads[0]?.last?.state.is, "queued");
+  const settled = alice.client.settled(first);
+  await server.close();
+  const again = await startServer({ ...server.options, port: server.port });
+  try {
+    await alice.plug();
+    await settled;
+    await alice.client.send(bob.account, "three");
+    await alice.last(bob.account, "accepted");
+    await bob.plug();
+    assert.deepEqual(await bob.arrivals(3), ["one", "two", "three"]);
+    await alice.last(bob.account, "delivered");
+    assert.deepEqual(
+      (await bob.client.letters({ thread: alice.account, most: 9 })).map(({ state }) => state),
+      [0, 1, 2].map(() => ({ is: "received", gapBefore: false })),
+    );
+  } finally {
+    await again.close();
+  }
+});
+
+test("C8: content, id, counter and sealed bytes are in the store before anything leaves", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await alice.unplug();
+  const id = await alice.client.send(bob.account, "kept");
+  const [kept] = await alice.store.list({ table: "outbox" });
+  const entry = decodeCbor(kept?.value ?? new Uint8Array()) as Record<string, never>;
+  assert.equal(entry.id, id);
+  const { bytes, counter } = entry.sealed as unknown as { bytes: Uint8Array; counter: number };
+  assert.equal(counter, 1);
+
+  // The process ends before anything was sent, and comes back.
+  await alice.restart();
+  const submits = watchSubmits(alice);
+  await alice.plug();
+  assert.deepEqual(await bob.arrivals(1), ["kept"]);
+  assert.deepEqual(submits[0]?.sealed, bytes);
+  assert.equal(submits[0]?.id, id);
+});
+
+test("C9: a lost acknowledgement is asked for again with the same bytes, and the letter is there once", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const lost = loseNextAck(alice);
+  const id = await alice.client.send(bob.account, "once");
+  await lost;
+  await bob.arrivals(1);
+  await alice.unplug();
+  const submits = watchSubmits(alice);
+  await alice.plug();
+  await alice.client.settled(id);
+  await alice.client.send(bob.account, "after");
+  assert.deepEqual(await bob.arrivals(2), ["once", "after"]);
+  assert.equal(submits[0]?.id, id);
+  assert.deepEqual(await bob.texts(alice.account), ["once", "after"]);
+});
+
+test("C9: a crash between acknowledgement and store sends the same bytes again, and the letter is there once", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  let crashed = false;
+  await alice.restart((store) =>
+    failingAt(store, (tables) => {
+      // The transaction that would note "accepted" is the one that brings the copy to oneself into the outbox.
+      if (crashed || tables.filter((table) => table === "outbox").length < 2) return crashed;
+      crashed = true;
+      return true;
+    }),
+  );
+  await alice.online();
+  await alice.client.send(bob.account, "through the crash");
+  assert.deepEqual(await bob.arrivals(1), ["through the crash"]);
+  await alice.until("stopped", (s) => s.phase === "joined" && s.connection.is === "stopped");
+  assert.equal(alice.state.connection.is === "stopped" && alice.state.connection.code, "store");
+  await alice.restart();
+  await alice.last(bob.account, "delivered");
+  assert.deepEqual(await bob.texts(alice.account), ["through the crash"]);
+  assert.deepEqual(await alice.texts(bob.account), ["through the crash"]);
+});
+
+test("C9: one letter is under way for each stream, in the order of the counters", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const submits = watchSubmits(alice);
+  const texts = Array.from({ length: 12 }, (_, at) => `letter ${at}`);
+  await Promise.all(texts.map((text) => alice.client.send(bob.account, text)));
+  assert.deepEqual(await bob.arrivals(12), texts);
+  const stream = submits[0]?.stream;
+  assert.deepEqual(
+    submits.filter((submit) => submit.stream === stream).map(({ counter }) => counter),
+    texts.map((_, at) => at + 1),
+  );
+});
+
+test("C14: an accepted letter leaves a copy sealed to oneself; a store put back to its beginning fills again from it", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  // What alice's device knew before she wrote.
+  const before = await Promise.all(
+    ["room", "position", "directory", "checkpoint", "made"].map(async (table) =>
+      (await alice.store.list({ table })).map(({ key, value }) => ({ table, key, value })),
+    ),
+  );
+  const id = await alice.client.send(bob.account, "remember");
+  await alice.last(bob.account, "delivered");
+  // The copy is nothing to look at: it has left when the outbox is empty.
+  while ((await alice.store.list({ table: "outbox" })).length > 0) await setImmediate();
+  const everything = await Promise.all(
+    ["letters", "threads", "received", "senders", "rows", "counters", "outbox", "position"].map(
+      async (table) => (await alice.store.list({ table })).map(({ key }) => ({ table, key, value: null })),
+    ),
+  );
+  await alice.unplug();
+  await alice.store.commit([...everything.flat(), ...before.flat()]);
+  await alice.restart();
+  await alice.plug();
+  await alice.last(bob.account, "accepted");
+  const [letter] = await alice.client.letters({ thread: bob.account, most: 9 });
+  assert.equal(letter?.id, id);
+  assert.equal(letter?.text, "remember");
+  assert.equal(letter?.from, alice.account);
+  // C13: the server has seen more than this store knows; it says so, and goes on behind.
+  assert.match(alice.state.notices[0]?.text ?? "", /put back to an older state/);
+  await alice.client.send(bob.account, "and on");
+  assert.deepEqual(await bob.arrivals(2), ["remember", "and on"]);
+});
+
+test("C14: a letter to oneself is there once", async () => {
+  await using room = await pair();
+  const { alice } = room;
+  await alice.client.send(alice.account, "note");
+  await alice.last(alice.account, "delivered");
+  assert.deepEqual(await alice.texts(alice.account), ["note"]);
+  assert.equal(alice.arrived.length, 0);
+});
+
+test("C10: what the server can't take for now is held with words and offered again", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const submits = watchSubmits(alice);
+  let full = true;
+  alice.platform.onReceived = (bytes) => {
+    const frame = decodeServerFrame(bytes);
+    if (frame.type !== "response" || submits.length === 0 || !full) return bytes;
+    full = false;
+    return encodeError(frame.number, new SnugError("quota", "10000 letters wait there"));
+  };
+  const id = await alice.client.send(bob.account, "patience");
+  await assert.rejects(alice.client.settled(id), { code: "quota", message: /letterbox is full/ });
+  await alice.last(bob.account, "held");
+  alice.platform.advance(30_000);
+  await alice.last(bob.account, "delivered");
+  assert.deepEqual(await bob.texts(alice.account), ["patience"]);
+});
