@@ -3,11 +3,22 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** A real Chromium of the system. It trusts exactly one certificate besides the public ones, by its key. */
-export async function launchBrowser(of: { readonly spki: string }): Promise<Browser> {
+/**
+ * A real Chromium of the system. It trusts exactly one certificate besides the public ones, by its key.
+ * With `profile`, it is a person's own browser: one context whose files lie in that folder.
+ */
+export async function launchBrowser(of: { readonly spki: string }): Promise<Browser>;
+export async function launchBrowser(of: {
+  readonly spki: string;
+  readonly profile: string;
+}): Promise<BrowserContext>;
+export async function launchBrowser(of: {
+  readonly spki: string;
+  readonly profile?: string;
+}): Promise<Browser | BrowserContext> {
   const executablePath = places.find((place) => existsSync(place));
   if (!executablePath) throw new Error("no Chromium found: apt-get install chromium");
-  return chromium.launch({
+  const options = {
     executablePath,
     headless: true,
     args: [
@@ -21,7 +32,10 @@ export async function launchBrowser(of: { readonly spki: string }): Promise<Brow
       "--disable-sync",
       "--autoplay-policy=no-user-gesture-required",
     ],
-  });
+  };
+  return of.profile === undefined
+    ? chromium.launch(options)
+    : chromium.launchPersistentContext(of.profile, options);
 }
 
 /** A person at a browser of their own: a context with its own storage, and what went wrong in its page. */
@@ -38,6 +52,7 @@ export async function openPerson(
 ): Promise<BrowserPerson> {
   const context = await browser.newContext({ viewport: size ?? { width: 1280, height: 800 } });
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {

@@ -15,6 +15,8 @@ export interface Listening {
   readonly url: string;
   readonly setupLink: string | null;
   readonly fingerprint: string;
+  readonly localUrl: string;
+  readonly serverId: string;
 }
 
 /** A server in a process of its own, started as a user starts it: the entry itself, never through npm. */

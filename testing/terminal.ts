@@ -15,10 +15,7 @@ export class Terminal implements AsyncDisposable {
 
   static async open(of: { readonly env?: Record<string, string> } = {}): Promise<Terminal> {
     const terminal = new Terminal();
-    const env = Object.entries({ PS1: "ready$ ", ...of.env }).flatMap(([key, value]) => [
-      "-e",
-      `${key}=${value}`,
-    ]);
+    const env = Object.entries({ ...of.env }).flatMap(([key, value]) => ["-e", `${key}=${value}`]);
     await terminal.#tmux(
       "-f",
       "/dev/null",
@@ -31,7 +28,7 @@ export class Terminal implements AsyncDisposable {
       ...env,
       "bash --norc --noprofile",
     );
-    await terminal.shows("ready$");
+    await terminal.shows(/^ready\$/);
     return terminal;
   }
 

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { TLSSocket } from "node:tls";
+import type { Client } from "@snug/client";
+import { openNodeClient } from "@snug/client/node";
+import { WebSocket } from "ws";
+import { eventually, launchBrowser } from "./browser.ts";
+import { ServedServer, spkiOf } from "./served.ts";
+
+const said = "the spare key lies under the blue pot";
+const name = "Marigold";
+
+/** Every spelling of a text that a careless layer might leave behind; base64 at each of its three alignments. */
+function spellings(text: string): { readonly how: string; readonly bytes: Buffer }[] {
+  const utf8 = Buffer.from(text);
+  const utf16 = Buffer.from(text, "utf16le");
+  const found = [
+    { how: "UTF-8", bytes: utf8 },
+    { how: "UTF-16LE", bytes: utf16 },
+    { how: "UTF-16BE", bytes: Buffer.from(utf16).swap16() },
+    { how: "hex", bytes: Buffer.from(utf8.toString("hex")) },
+    { how: "HEX", bytes: Buffer.from(utf8.toString("hex").toUpperCase()) },
+  ];
+  for (const shift of [0, 1, 2]) {
+    for (const how of ["base64", "base64url"] as const) {
+      // Only the letters that depend on nothing but the text.
+      const whole = Buffer.concat([Buffer.alloc(shift), utf8])
+        .toString(how)
+        .replaceAll("=", "");
+      const from = shift === 0 ? 0 : shift + 1;
+      found.push({ how: `${how}+${shift}`, bytes: Buffer.from(whole.slice(from, whole.length - 2)) });
+    }
+  }
+  return found;
+}
+
+function spellingsIn(haystack: Buffer, text: string): string[] {
+  return spellings(text)
+    .filter(({ bytes }) => haystack.includes(bytes))
+    .map(({ how }) => how);
+}
+
+async function everyByteUnder(folder: string): Promise<Buffer> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Buffer.concat(await Promise.all(files.map((file) => readFile(file))));
+}
+
+/** Notes everything this process's sockets carry inside TLS, and WebSocket frames before they are masked. */
+function tapSockets(): Disposable & { readonly pieces: Buffer[] } {
+  const pieces: Buffer[] = [];
+  const note = (piece: unknown) => {
+    if (typeof piece === "string") pieces.push(Buffer.from(piece));
+    else if (piece instanceof Uint8Array) pieces.push(Buffer.from(piece));
+  };
+  const { push, write } = TLSSocket.prototype;
+  const { send } = WebSocket.prototype;
+  Object.assign(TLSSocket.prototype, {
+    push(this: TLSSocket, piece: unknown, ...rest: unknown[]) {
+      note(piece);
+      return Reflect.apply(push, this, [piece, ...rest]);
+    },
+    write(this: TLSSocket, piece: unknown, ...rest: unknown[]) {
+      note(piece);
+      return Reflect.apply(write, this, [piece, ...rest]);
+    },
+  });
+  Object.assign(WebSocket.prototype, {
+    send(this: WebSocket, piece: unknown, ...rest: unknown[]) {
+      note(piece);
+      return Reflect.apply(send, this, [piece, ...rest]);
+    },
+  });
+  return {
+    pieces,
+    [Symbol.dispose]: () => {
+      Object.assign(TLSSocket.prototype, { push, write });
+      Object.assign(WebSocket.prototype, { send });
+    },
+  };
+}
+
+async function joined(client: Client, link: string, as: string): Promise<void> {
+  await client.join({ link, name: as });
+  await eventually(
+    `${as} is online`,
+    () => client.state.phase === "joined" && client.state.connection.is === "online",
+  );
+}
+
+describe("secrecy", () => {
+  it("the search finds a text in every spelling, wherever it begins", () => {
+    for (const { how, bytes } of spellings(said)) {
+      assert.ok(
+        spellingsIn(Buffer.concat([Buffer.from("xyz"), bytes, Buffer.from("!")]), said).includes(how),
+        how,
+      );
+    }
+    for (const shift of [0, 1, 2]) {
+      const hidden = Buffer.from(Buffer.from(`${"-".repeat(shift)}${said}-`).toString("base64"));
+      assert.notDeepEqual(spellingsIn(hidden, said), []);
+    }
+    assert.deepEqual(spellingsIn(Buffer.from("nothing of the kind"), said), []);
+  });
+
+  it("T6: a letter's words are in no file, log, frame or body of the server; a name, which is public, is found by the same search", async () => {
+    const homes = await mkdtemp(join(tmpdir(), "snug-homes-"));
+    using tap = tapSockets();
+    await using server = await ServedServer.start();
+    const alice = await openNodeClient({ home: join(homes, "alice") });
+    const bob = await openNodeClient({ home: join(homes, "bob") });
+    try {
+      await joined(alice, server.listening.setupLink ?? "", name);
+      await joined(bob, await alice.invite({ uses: 1 }), "Bob");
+      const arrived = new Promise((resolve) => bob.onLetter(resolve));
+      const me = bob.state.phase === "joined" ? bob.state.me.account : undefined;
+      assert.ok(me);
+      await eventually(
+        "Alice sees Bob",
+        () => alice.state.phase === "joined" && alice.state.people.some((person) => person.account === me),
+      );
+      await alice.settled(await alice.send(me, said));
+      await arrived;
+      await Promise.all([alice.close(), bob.close()]);
+      await server.stop();
+
+      const disk = await everyByteUnder(server.folder);
+      const wire = Buffer.concat(tap.pieces);
+      const log = Buffer.from(server.log);
+      assert.ok(spellingsIn(disk, name).includes("UTF-8"), "control: the database was searched");
+      assert.ok(spellingsIn(wire, name).includes("UTF-8"), "control: the frames were searched");
+      assert.ok(spellingsIn(log, "/api/join").includes("UTF-8"), "control: the log was searched");
+      assert.deepEqual(spellingsIn(disk, said), []);
+      assert.deepEqual(spellingsIn(wire, said), []);
+      assert.deepEqual(spellingsIn(log, said), []);
+    } finally {
+      await Promise.allSettled([alice.close(), bob.close()]);
+      await rm(homes, { recursive: true, force: true });
+    }
+  });
+
+  it("V-disk: nothing of a film that was watched is on the client's disk; what may be cached is found by the same search", async () => {
+    const profile = await mkdtemp(join(tmpdir(), "snug-profile-"));
+    await using server = await ServedServer.start();
+    const browser = await launchBrowser({ spki: await spkiOf(server.port), profile });
+    try {
+      const page = await browser.newPage();
+      await page.goto(server.listening.setupLink ?? "");
+      await page.getByTestId("join-name").fill("Watcher");
+      await page.getByTestId("join-button").click();
+      await page.getByTestId("recovery-done").click({ timeout: 60_000 });
+      await page.getByTestId("nav-watch").click();
+      await page.getByTestId("title-Test card").click();
+      const video = page.getByTestId("video");
+      await eventually("six seconds were watched", () =>
+        video.evaluate((element: HTMLVideoElement) => element.currentTime > 6),
+      );
+    } finally {
+      await browser.close();
+    }
+    const disk = await everyByteUnder(profile);
+    const assets = new URL("../packages/web/dist/assets/", import.meta.url).pathname;
+    const script = (await readdir(assets)).find((file) => /^index-.*\.js$/.test(file)) ?? "";
+    const code = await readFile(join(assets, script));
+    assert.ok(disk.includes(code.subarray(5000, 5064)), "control: the app's own code is in the cache");
+    for (const height of [240, 720, 1440]) {
+      const film = await readFile(join(server.videos, `Test card_${height}p.mp4`));
+      for (let at = 4096; at + 32 < film.length; at += 997) {
+        const piece = film.subarray(at, at + 32);
+        if (new Set(piece).size > 16) assert.ok(!disk.includes(piece), `${height}p, byte ${at}`);
+      }
+    }
+    await rm(profile, { recursive: true, force: true });
+  });
+});
