@@ -32,17 +32,13 @@ test("V17: each picture of the sample says its frame and rendition, at its own s
   for (const [rendition, height] of SAMPLE.heights.entries()) {
     bytes += (await stat(pathOf(height))).size;
     const step = [1, 16, 96][rendition] ?? 1;
-    const size = (
-      [
-        [426, 240],
-        [1280, 720],
-        [854, 480],
-      ] as const
-    )[rendition] ?? [426, 240];
-    const pictures = await lumaOf(height, step, size);
+    const [width, rows] = [[426, 240] as const, [1280, 720] as const, [854, 480] as const][rendition] ?? [
+      426, 240,
+    ];
+    const pictures = await lumaOf(height, step, [width, rows]);
     assert.equal(pictures.length, (SAMPLE.frameRate * SAMPLE.seconds) / step);
     for (const [index, picture] of pictures.entries()) {
-      assert.deepEqual(readCounter(picture, ...size), { frame: index * step, rendition });
+      assert.deepEqual(readCounter(picture, width, rows), { frame: index * step, rendition });
     }
   }
   assert.ok(bytes <= 4_000_000, `${bytes} bytes`);

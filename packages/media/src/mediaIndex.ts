@@ -61,19 +61,25 @@ export async function readIndex(source: ByteSource): Promise<MediaIndex> {
   return { ...base, problem: null, video: { ...track, cuts }, audio };
 }
 
+/** The least number of ticks between two pictures as they are shown. */
+function narrowestGap(times: Float64Array): number {
+  const sorted = times.slice().sort();
+  return sorted.reduce(
+    (least, time, index) => Math.min(least, time - (sorted[index - 1] ?? -Infinity)),
+    Infinity,
+  );
+}
+
 /**
  * Reordered pictures need a few ticks between them (decodeTimes). A track that counts in whole pictures gets finer
  * ticks: every time times 32, exactly.
  */
 function withFineTicks(track: Omit<VideoTrack, "cuts">): Omit<VideoTrack, "cuts"> {
   const { edit, samples, timescale } = track;
-  let narrowest = Number.POSITIVE_INFINITY;
-  const sorted = samples.times.slice().sort();
-  for (let index = 1; index < sorted.length; index++) {
-    narrowest = Math.min(narrowest, (sorted[index] ?? 0) - (sorted[index - 1] ?? 0));
-  }
-  const isInOrder = samples.times.every((time, index) => time === sorted[index]);
-  if (isInOrder || narrowest > MAX_REORDER || timescale * FINER >= 2 ** 32) return track;
+  const isInOrder = samples.times.every(
+    (time, index) => index === 0 || time > (samples.times[index - 1] ?? 0),
+  );
+  if (isInOrder || narrowestGap(samples.times) > MAX_REORDER || timescale * FINER >= 2 ** 32) return track;
   return {
     ...track,
     timescale: timescale * FINER,
@@ -98,9 +104,7 @@ function problemOf(tracks: readonly ParsedTrack[], picture: ParsedTrack | undefi
     const { sizes, times } = picture.track.samples;
     if (sizes.length === 0) return "the picture track is empty";
     if (sizes.includes(0)) return "video: a picture without bytes";
-    const sorted = times.slice().sort();
-    if (sorted.some((time, index) => index > 0 && time === sorted[index - 1]))
-      return "video: two pictures at one time";
+    if (narrowestGap(times) === 0) return "video: two pictures at one time";
   }
   if (tracks.some((track) => track.kind === "audio")) return null;
   const sound = tracks.find((track) => track.kind === "problem" && track.media === "audio");

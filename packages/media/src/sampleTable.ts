@@ -128,16 +128,20 @@ function parseOffsets(
     wide ? "co64" : "stco",
   );
   const [groups, groupCount] = entries(requireBox(stbl, "stsc"), 12, "stsc");
-  const runFirst: number[] = [];
-  const runOffset: number[] = [];
+  const most = Math.min(chunkCount, sizes.length) + Math.ceil(sizes.length / MAX_RUN_SAMPLES);
+  const runFirst = new Uint32Array(most);
+  const runOffset = new Float64Array(most);
+  let runs = 0;
+  let began = 0;
   let perChunk = 0;
   let nextGroup = groupCount > 0 ? groups.u32() : 0;
   let groupsRead = 0;
   let sample = 0;
   let end = -1;
   const openRun = (offset: number): void => {
-    runFirst.push(sample);
-    runOffset.push(offset);
+    runFirst[runs] = sample;
+    runOffset[runs++] = offset;
+    began = sample;
     end = offset;
   };
   for (let chunk = 1; chunk <= chunkCount && sample < sizes.length; chunk++) {
@@ -152,7 +156,7 @@ function parseOffsets(
     if (perChunk > sizes.length - sample) throw new MediaError("damaged", "stsc has more samples than stsz");
     if (perChunk > 0 && offset !== end) openRun(offset);
     for (const last = sample + perChunk; sample < last; sample++) {
-      if (sample - (runFirst.at(-1) ?? 0) >= MAX_RUN_SAMPLES) openRun(end);
+      if (sample - began >= MAX_RUN_SAMPLES) openRun(end);
       end += sizes[sample] ?? 0;
     }
     if (end > fileSize)
@@ -160,7 +164,7 @@ function parseOffsets(
   }
   if (sample !== sizes.length)
     throw new MediaError("damaged", `the chunks hold ${sample} samples, stsz ${sizes.length}`);
-  return { runFirst: Uint32Array.from(runFirst), runOffset: Float64Array.from(runOffset) };
+  return { runFirst: runFirst.slice(0, runs), runOffset: runOffset.slice(0, runs) };
 }
 
 function parseSync(stbl: Uint8Array, count: number): Uint32Array | null {

@@ -115,7 +115,7 @@ export async function decodedFrames(path: string, stream: string): Promise<Frame
     "ffmpeg",
     "-v error -copyts -i",
     [path],
-    `-map 0:${stream} -vsync passthrough -enc_time_base -1 -f framemd5 -`,
+    `-map 0:${stream} -vsync passthrough -enc_time_base -1 -f framehash -hash murmur3 -`,
   );
   const lines = output.split("\n");
   const base = /#tb 0: 1\/(\d+)/.exec(output)?.[1];
