@@ -322,6 +322,9 @@ test("L6: a payload that is not exactly of its form is refused", async () => {
   ]) {
     await refusedBent({ payload }, check);
   }
+  const prototype = (bytes: Uint8Array) =>
+    pad(ascii(bytes).trimEnd().replace("{", '{"__proto__":{"more":1},'));
+  await refusedBent({ bytes: prototype }, check);
   await refusedBent({ payload: { version: 2, extra: 1 } }, refused("upgrade", /version 2/));
 });
 
@@ -359,6 +362,7 @@ test("L8: id, counter, sender, recipient and server inside the seal are those ou
     [{ counter: 2 }, /another counter/],
     [{ from: { account, device } }, /another sender/],
     [{ from: { account: alice.account, device } }, /another sender/],
+    [{ from: { account, device: alice.device } }, /another sender/],
     [{ to: { account, key: keyId } }, /somebody else/],
     [{ to: { account, key: bobs.keyId } }, /somebody else/],
     [{ to: { account: bobs.account, key: keyId } }, /somebody else/],
