@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { StartError } from "./startError.ts";
 
 /** The version of the data folder's layout that this program writes. A folder with a higher one is refused. */
-export const folderVersion = 1;
+const folderVersion = 1;
 const versionFile = "version";
 const lockFile = "lock";
 

@@ -36,6 +36,7 @@ export interface ServerOptions {
   readonly key?: string;
   /** Addresses (or networks, `10.0.0.0/8`) of proxies whose X-Forwarded headers are believed. */
   readonly trustProxy?: readonly string[];
+  /** To stderr: requests too, or only faults of the server. */
   readonly log: "silent" | "info";
   /** The folder of the built web client. */
   readonly web?: string;
@@ -69,6 +70,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   if (!(await isFolder(options.videos)))
     throw new StartError(`there is no videos folder at ${options.videos}`);
   const given = await givenIdentity(options);
+  if (options.web !== undefined && !(await isFolder(options.web))) {
+    throw new StartError(`there is no built web client at ${options.web}`);
+  }
   const bundle = options.web === undefined ? undefined : await readBundle(options.web);
   const port = started.use(await Port.bind(options.host, options.port));
   const folder = started.use(await openData(options.data, site));
@@ -104,7 +108,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   started.use(keepTime(room, report));
   started.defer(() => room.connections.closeAll());
   const facts: LinkFacts = {
-    addresses: [site.localOrigin(port.number), ...addresses].slice(0, 8),
+    addresses: site.linkAddresses(port.number),
     server: key.server,
     logKey: key.logPublic,
     authority,

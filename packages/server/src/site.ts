@@ -6,6 +6,7 @@ import { StartError } from "./startError.ts";
 import { isLocalAddress } from "./tls/nameConstraints.ts";
 
 const loopbackHosts = ["localhost", "127.0.0.1", "::1"];
+const wildcards = ["0.0.0.0", "::"];
 
 /** How one request came, as far as it can be believed. */
 export interface Visit {
@@ -55,20 +56,22 @@ export class Site {
 
   /** https origins for invites, best first. */
   addresses(port: number): string[] {
-    const reachable = this.#boundBeyondLoopback()
-      ? ownAddresses().filter((address) => isIP(address) === 4)
-      : [];
-    const names = [...(this.#named === undefined ? [] : [this.#named]), "localhost", ...reachable];
+    const everywhere = wildcards.includes(this.#bound);
+    const local = everywhere || loopbackHosts.includes(this.#bound) ? ["localhost"] : [this.#bound];
+    const network = everywhere ? ownAddresses().filter((address) => isIP(address) === 4) : [];
+    const names = [...(this.#named === undefined ? [] : [this.#named]), ...local, ...network];
     return [...new Set(names)].slice(0, 7).map((host) => `https://${bracketed(host)}:${port}`);
+  }
+
+  /** The same for the setup link: first this computer's plain origin, where the server listens there. */
+  linkAddresses(port: number): string[] {
+    const home = wildcards.includes(this.#bound) || loopbackHosts.includes(this.#bound);
+    return [...(home ? [this.localOrigin(port)] : []), ...this.addresses(port)];
   }
 
   /** The origin that browsers on this computer trust without a certificate. */
   localOrigin(port: number): string {
     return `http://localhost:${port}`;
-  }
-
-  #boundBeyondLoopback(): boolean {
-    return !loopbackHosts.includes(this.#bound);
   }
 
   /** Checks Host and Origin, which keep other sites and rebound names (DNS rebinding) out. */

@@ -167,6 +167,25 @@ test("R13 D10: who does not read stalls nobody, is let go, and resumes from its 
   assert.equal(rows.at(-1)?.seq, count);
 });
 
+test("R7 P15: a dead socket holds up nobody who joins, and is let go when a push no longer fits", async () => {
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using wire = await alice.connect();
+  await using stalled = await openInbox(bob);
+  await wire.next("presence");
+  stalled.socket.pause();
+  const large = new Uint8Array(limits.sealed).fill(7);
+  for (let counter = 1; counter <= 60; counter++) {
+    await wire.request("submit", letterTo(bob.inbox, counter, large));
+  }
+  // Each joining is pushed to everybody; the first that does not fit ends the connection.
+  for (let others = 0; wire.waiting("presence") === 0; others++) {
+    assert.ok(others < 10, "the stalled connection was not let go");
+    await joinRaw(server, `carol${others}`);
+  }
+  assert.deepEqual(await wire.next("presence"), { account: bob.account, online: false });
+});
+
 test("D14: what waits for one account is bounded; the error comes before any acknowledgement", async () => {
   await using server = await bootServer();
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];

@@ -149,7 +149,7 @@ test("P3: another Host or Origin is turned away from every request and upgrade",
   assert.equal(await statusOfUpgrade(server, { host }, "other.1"), 400);
 });
 
-test("P7: strangers get one answer, whether a thing exists or not", async () => {
+test("R11 R12 P7: strangers get one answer, whether a thing exists or not", async () => {
   await using server = await bootServer();
   const alice = await joinRaw(server, "alice");
   const bob = await joinRaw(server, "bob");

@@ -128,7 +128,7 @@ test("P19: an invite for two is for two at once too, and a revoked one for nobod
   await refused({ code: "invite-invalid" }, joinByInvite(server, "erin", revoked));
 });
 
-test("P19: an answer that got lost is asked for again; a name once taken stays taken", async () => {
+test("R8 P19: an answer that got lost is asked for again; a name once taken stays taken", async () => {
   await using server = await bootServer();
   const alice = await joinRaw(server, "alice");
   await using wire = await alice.connect();
@@ -183,7 +183,7 @@ test("P14: every statement is pushed with a checkpoint that covers it; the log r
   assert.deepEqual([opened.size, opened.root], [2, await rootOf(directory.tree)]);
 });
 
-test("P13: presence is counted by account, begins with sign-in and ends at once with the close", async () => {
+test("R5 R6 P13: presence is counted by account, begins with sign-in and ends at once with the close", async () => {
   await using server = await bootServer();
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
   await using wire = await alice.connect();

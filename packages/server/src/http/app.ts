@@ -39,7 +39,7 @@ export function createApp(of: {
   const app = fastify({
     bodyLimit: limits.body,
     // Path patterns only: grants and queries never reach a log.
-    logger: { level: of.log, stream: process.stderr },
+    logger: { level: of.log === "info" ? "info" : "error", stream: process.stderr },
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
   });

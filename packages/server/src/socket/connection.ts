@@ -114,8 +114,15 @@ export class Connection {
     this.#endSoon();
   }
 
-  /** Called every `limits.ping`: a link that has not answered the last one is dead. */
+  /** Called every `limits.ping`: a link that has not answered the last one is dead, a device may have had its day. */
   ping(): void {
+    if (this.#state.is === "live") {
+      const { account, device } = this.#state.principal;
+      if (!this.#room.log.isActive(account, device, this.#room.now())) {
+        this.close("signedOut");
+        return;
+      }
+    }
     if (!this.#answered) {
       this.#socket.terminate();
       return;

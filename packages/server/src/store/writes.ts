@@ -24,7 +24,7 @@ import type {
 } from "./store.ts";
 
 /** Delivered bodies are kept this long (D12). */
-export const keepDelivered: number = 30 * 24 * 3_600_000;
+const keepDelivered = 30 * 24 * 3_600_000;
 
 /**
  * Every change of the database, each inside the transaction of its batch. A refusal (SnugError) is thrown before the
