@@ -65,7 +65,7 @@ export async function until<T>(
 }
 
 /** For {@link until}: the state once signed in. A failed attempt is an answer too: scripts don't wait for retries. */
-export function whenOnline(state: ClientState): Joined | undefined {
+function whenOnline(state: ClientState): Joined | undefined {
   const joined = joinedState(state);
   const { connection } = joined;
   if (connection.is === "offline") throw new NetworkError(connection.why);

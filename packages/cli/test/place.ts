@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly home?: string;
   readonly input?: string | Uint8Array;
   readonly env?: NodeJS.ProcessEnv;
+  /** Flags of node itself, before the entry. */
+  readonly node?: readonly string[];
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -35,6 +37,7 @@ export interface TestServer extends AsyncDisposable {
     readonly url: string;
     readonly localUrl: string;
     readonly port: number;
+    readonly serverId: string;
     readonly setupLink: string | null;
     readonly fingerprint: string;
   };
@@ -52,7 +55,7 @@ export interface Place extends AsyncDisposable {
   run(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** {@link run} that must succeed; its stdout without the final newline. */
   ok(args: readonly string[], options?: RunOptions): Promise<string>;
-  serve(args?: readonly string[]): Promise<TestServer>;
+  serve(args?: readonly string[], options?: RunOptions): Promise<TestServer>;
 }
 
 export async function createPlace(): Promise<Place> {
@@ -61,7 +64,11 @@ export async function createPlace(): Promise<Place> {
   const start = (args: readonly string[], options: RunOptions = {}): Child => {
     const home = options.home === undefined ? {} : { SNUG_HOME: join(folder, options.home) };
     const env = { PATH: process.env.PATH, HOME: folder, ...home, ...options.env };
-    return spawn(process.execPath, [entry, ...args], { cwd: folder, env, stdio: ["pipe", "pipe", "pipe"] });
+    return spawn(process.execPath, [...(options.node ?? []), entry, ...args], {
+      cwd: folder,
+      env,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
   };
   const run = async (args: readonly string[], options: RunOptions = {}): Promise<Ran> => {
     const child = start(args, options);
@@ -83,7 +90,7 @@ export async function createPlace(): Promise<Place> {
       assert.equal(code, 0, `snug ${args.join(" ")}: ${stderr}`);
       return stdout.replace(/\n$/, "");
     },
-    serve: (args = []) => startServer(start(["serve", "--json", "--port", "0", ...args])),
+    serve: (args = [], options) => startServer(start(["serve", "--json", "--port", "0", ...args], options)),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
 }
@@ -114,7 +121,7 @@ async function startServer(child: Child): Promise<TestServer> {
 }
 
 /** Everything that a stream says, as text. */
-export async function textFrom(stream: Readable): Promise<string> {
+async function textFrom(stream: Readable): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks).toString("utf8");

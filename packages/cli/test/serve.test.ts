@@ -100,4 +100,21 @@ suite("serve", { concurrency: 2 }, () => {
     assert.match(code, /^\S[\S ]{15,}$/);
     assertRefused(await place.run(["setup-link"]), 1, /administrator/);
   });
+
+  test("a Node too old for the sources hands over to the pinned one, exit codes and SIGTERM too", async () => {
+    await using place = await createPlace();
+    const older = place.path("older.mjs");
+    await writeFile(
+      older,
+      `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.0.0" } });`,
+    );
+    const options = { node: [`--import=${older}`] };
+    assertRefused(await place.run(["dance"], options), 2, /no command dance/);
+    await using server = await place.serve([], options);
+    const { code, took } = await server.stop("SIGTERM");
+    assert.equal(code, 0);
+    assert.ok(took < 2000, `${took} ms`);
+    // The server's own process has ended, not only the one in front of it.
+    await assert.rejects(fetch(server.listening.localUrl));
+  });
 });
