@@ -1,7 +1,7 @@
-export { type ByteSource, MediaError, type MediaErrorCode, memorySource } from "./byteSource.ts";
+export { type ByteSource, MediaError, memorySource } from "./byteSource.ts";
 export { decodeIndex, encodeIndex, INDEX_VERSION } from "./indexCodec.ts";
 export type { PlanInput } from "./ladder.ts";
 export { type MediaIndex, readIndex } from "./mediaIndex.ts";
-export { planTitle, type Rendition, type Segment, type TitlePlan } from "./plan.ts";
+export { planTitle, type Rendition, type TitlePlan } from "./plan.ts";
 export { masterPlaylist, mediaPlaylist } from "./playlist.ts";
 export { initSegment, mediaSegment } from "./segment.ts";

@@ -145,7 +145,7 @@ export function unitTime(track: AudioTrack, sound: SoundTimeline, unit: number):
 }
 
 /** The first index whose value is at least `value`, in ascending values. */
-export function firstAtOrAfter(values: Float64Array, value: number): number {
+function firstAtOrAfter(values: Float64Array, value: number): number {
   let low = 0;
   let high = values.length;
   while (low < high) {

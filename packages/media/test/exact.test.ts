@@ -66,7 +66,7 @@ test("V11: three files of different rates with default keyframes share the line,
   await assertExactSound(title, "a0", "a:0");
 });
 
-test("V11: sound that begins before the picture is cut off at 0, to the sample", async () => {
+test("V2: sound that begins before the picture is cut off at 0, to the sample", async () => {
   const plain = await makeClip(at("together.mp4"), PICTURE(25, 6), TONE(6), X264, "-g 50", AAC);
   const remux = ["-itsoffset 0.513 -i", plain, "-i", plain, "-map 0:v -map 1:a -c copy"];
   const file = await makeClip(at("early.mp4"), ...remux);
@@ -77,7 +77,7 @@ test("V11: sound that begins before the picture is cut off at 0, to the sample",
   await assertExactSound(title, "a0", "a:0");
 });
 
-test("V11: sound that begins after the picture is preceded by silence", async () => {
+test("V2: sound that begins after the picture is preceded by silence", async () => {
   // ffmpeg writes it as an empty edit of 0.7 s less the priming, and then presents the priming too.
   const file = await makeClip(at("late.mp4"), PICTURE(25, 6), "-itsoffset 0.7", TONE(5), X264, "-g 50", AAC);
   const title = await writeTitle(outOf("late"), [file]);
@@ -85,7 +85,7 @@ test("V11: sound that begins after the picture is preceded by silence", async ()
   await assertExactSound(title, "a0", "a:0", 32544);
 });
 
-test("V11: a file that begins at 5 s has the same line as one that begins at 0", async () => {
+test("V1: a file that begins at 5 s has the same line as one that begins at 0", async () => {
   const plain = await makeClip(at("at-0.mp4"), PICTURE(25, 6), TONE(6), X264, "-g 50", AAC);
   const shifted = await makeClip(at("at-5.mp4"), "-i", plain, "-c copy -output_ts_offset 5");
   const title = await writeTitle(outOf("offset"), [plain, shifted]);
@@ -94,7 +94,7 @@ test("V11: a file that begins at 5 s has the same line as one that begins at 0",
   await assertExactSound(title, "a0", "a:0");
 });
 
-test("V11: two sound tracks are two renditions; their names differ", async () => {
+test("V15: two sound tracks are two renditions; their names differ", async () => {
   const file = await makeClip(
     at("two.mp4"),
     ...[PICTURE(25, 5), TONE(5), TONE(5, 880), "-map 0 -map 1 -map 2", X264, "-g 50", AAC],

@@ -34,7 +34,7 @@ export async function assertExactPicture(
 }
 
 /** 0 ticks of gap by ffprobe: presentation times are the source's, decode times rise, segments meet. */
-export async function assertNoGap(title: WrittenTitle, renditionId: string): Promise<void> {
+async function assertNoGap(title: WrittenTitle, renditionId: string): Promise<void> {
   const rendition = title.plan.renditions.find(({ id }) => id === renditionId);
   assert.ok(rendition);
   const stream = rendition.kind === "video" ? "v:0" : "a:0";

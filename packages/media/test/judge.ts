@@ -29,10 +29,7 @@ export async function run(
 }
 
 /** As run, but the output is bytes. */
-export async function runForBytes(
-  program: "ffmpeg",
-  ...args: readonly (string | string[])[]
-): Promise<Buffer> {
+async function runForBytes(program: "ffmpeg", ...args: readonly (string | string[])[]): Promise<Buffer> {
   const words = args.flatMap((arg) => (typeof arg === "string" ? arg.trim().split(/\s+/) : arg));
   const { stdout } = await execute(program, words, { maxBuffer: 1 << 28, encoding: "buffer" });
   return stdout;

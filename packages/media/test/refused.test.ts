@@ -98,7 +98,7 @@ test("V5: other codecs, several sample descriptions and fragmented files are lis
   assert.match(planTitle([{ fileId: "x", index }]).rejected[0]?.reason ?? "", /several sample descriptions/);
 });
 
-test("V5: an edit list that begins between two cuts is refused rather than shown with hidden pictures", async () => {
+test("V2: an edit list that begins between two cuts is refused rather than shown with hidden pictures", async () => {
   const path = await clip("whole.mp4", `${PICTURE}8`, X264, "-g 50 -sc_threshold 0");
   await assertRefused(await clip("cut.mp4", "-ss 1.2 -i", path, "-c copy"), /begins between two pictures/);
 });
