@@ -28,24 +28,31 @@ export interface VideoOptions {
   readonly height?: number;
   /** Changes the picture, so that files differ in content. */
   readonly colour?: string;
-  /** Bits a second, for files that shall be large. */
+  /** For files that shall be large. */
   readonly noise?: boolean;
+  /** Frames from one keyframe to the next. */
+  readonly keyframes?: number;
 }
 
-/** Makes a small video with a picture at 25/s, a keyframe each second, and a tone. */
+/** Makes a video with a picture at 25/s and a tone, small if nothing else is asked for. */
 export function makeVideo(path: string, options: VideoOptions = {}): void {
-  const { seconds = 2, codec = "libx264", height = 72, colour = "navy", noise = false } = options;
+  const {
+    seconds = 2,
+    codec = "libx264",
+    height = 72,
+    colour = "navy",
+    noise = false,
+    keyframes = 25,
+  } = options;
   mkdirSync(dirname(path), { recursive: true });
   const size = `${Math.round((height * 16) / 18) * 2}x${height}`;
-  const picture = noise
-    ? `nullsrc=s=${size}:r=25:d=${seconds},geq=random(1)*255:128:128`
-    : `color=c=${colour}:s=${size}:r=25:d=${seconds}`;
+  const picture = `color=c=${colour}:s=${size}:r=25:d=${seconds}${noise ? ",noise=alls=100:allf=t" : ""}`;
   const input = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", `sine=d=${seconds}:r=44100`];
   const output = [
     "-c:v",
     codec,
     "-g",
-    "25",
+    String(keyframes),
     "-pix_fmt",
     "yuv420p",
     "-c:a",
@@ -55,7 +62,7 @@ export function makeVideo(path: string, options: VideoOptions = {}): void {
     "-f",
     "mp4",
   ];
-  const speed = ["-preset", "ultrafast", ...(noise ? ["-qp", "12"] : [])];
+  const speed = ["-preset", "ultrafast", ...(noise ? ["-qp", "20"] : [])];
   if (codec === "libx265") speed.push("-x265-params", "log-level=error");
   execFileSync("ffmpeg", ["-v", "error", "-y", ...input, ...output, ...speed, path]);
 }
