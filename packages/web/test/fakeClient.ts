@@ -92,7 +92,7 @@ function library(room: Scenario["room"]): Joined["library"] {
     version: "v1",
     durationMicroseconds: 24_000_000,
     size: 3_900_000,
-    still: state === "playable",
+    still: false,
     notes: [],
     renditions: [240, 720, 1440].map((height, n) => ({
       id: `v${n}`,

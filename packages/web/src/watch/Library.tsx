@@ -43,6 +43,7 @@ export function Library(): ReactElement {
 }
 
 function summary(titles: number): string {
+  if (titles === 0) return "Nothing in the library yet";
   return `${titles === 1 ? "One title" : `${titles} titles`} in the library · the server can read these`;
 }
 

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, it } from "node:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { eventually, launchBrowser } from "../../../testing/browser.ts";
+import type { Scenario } from "./fakeClient.ts";
+import { buildRoom, type Room, serveRoom } from "./serveRoom.ts";
+
+const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const lena = "TGVuYS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0";
+
+interface Violation {
+  readonly id: string;
+  readonly impact: string;
+  readonly where: readonly string[];
+}
+
+describe("the web client under the server's policy", () => {
+  let folder: string;
+  let room: Room;
+  let browser: Browser;
+  let axe: string;
+  const contexts: BrowserContext[] = [];
+  const faults: string[] = [];
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "snug-web-"));
+    await buildRoom(folder);
+    room = await serveRoom(folder);
+    browser = await launchBrowser({ spki: "" });
+    axe = await readFile(axeFile, "utf8");
+  });
+
+  afterEach(async () => {
+    for (const context of contexts.splice(0)) await context.close();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await room?.[Symbol.asyncDispose]();
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  async function open(of: {
+    readonly scenario: Scenario["room"];
+    readonly path: string;
+    readonly phone?: boolean;
+    readonly dark?: boolean;
+    readonly before?: (context: BrowserContext) => Promise<unknown>;
+  }): Promise<Page> {
+    const context = await browser.newContext({
+      viewport: of.phone ? { width: 390, height: 844 } : { width: 1280, height: 800 },
+      colorScheme: of.dark ? "dark" : "light",
+    });
+    contexts.push(context);
+    await context.addCookies([{ name: "room", value: of.scenario, url: room.origin }]);
+    await of.before?.(context);
+    const page = await context.newPage();
+    watch(page);
+    await page.goto(room.origin + of.path);
+    return page;
+  }
+
+  function watch(page: Page): void {
+    page.on("pageerror", (error) => faults.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") faults.push(message.text());
+    });
+  }
+
+  /** What axe calls serious or critical; run through the debugger, since the page itself may not evaluate text. */
+  async function seriousFaults(page: Page): Promise<readonly Violation[]> {
+    const debug = await page.context().newCDPSession(page);
+    const { result } = await debug.send("Runtime.evaluate", {
+      expression: `(async () => { ${axe}
+        const { violations } = await axe.run();
+        return JSON.stringify(violations.map(({ id, impact, nodes }) =>
+          ({ id, impact, where: nodes.map(({ target }) => target.join(" ")) }))); })()`,
+      awaitPromise: true,
+      returnByValue: true,
+      allowUnsafeEvalBlockedByCSP: true,
+    });
+    const violations = JSON.parse(String(result.value)) as Violation[];
+    return violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  }
+
+  it("W1: the invite leaves the address bar and the history before anything is shown", async () => {
+    const page = await open({ scenario: "new", path: "/join#secret" });
+    await page.getByTestId("join-name").waitFor();
+    assert.equal(page.url(), `${room.origin}/join`);
+    assert.equal(await page.evaluate(() => history.length), 2);
+  });
+
+  it("W2: joining shows the recovery code until it is written down, then the rooms", async () => {
+    const page = await open({ scenario: "new", path: "/join#link" });
+    await page.getByTestId("join-name").fill("Lena");
+    await page.getByTestId("join-button").click();
+    await page.getByText("This name is taken here, choose another.").waitFor();
+    await page.getByTestId("join-name").fill("Tomasz");
+    await page.getByTestId("join-button").click();
+    assert.match(
+      (await page.getByTestId("recovery-code").textContent()) ?? "",
+      /^([A-Z0-9]{4}-){6}[A-Z0-9]{4}$/,
+    );
+    await page.getByTestId("recovery-done").click();
+    await page.getByText("You are the first here").waitFor();
+    assert.equal(page.url(), `${room.origin}/chats`);
+    assert.equal(await page.getByTestId("recovery-code").count(), 0);
+  });
+
+  it("W3: a letter goes out by Enter, keeps its lines by Shift+Enter, and says how far it has come", async () => {
+    const page = await open({ scenario: "full", path: `/chats/${lena}` });
+    const composer = page.getByTestId("composer");
+    await composer.pressSequentially("two");
+    await composer.press("Shift+Enter");
+    await composer.pressSequentially("lines");
+    await composer.press("Enter");
+    const letter = page.getByTestId("letter").filter({ hasText: "lines" });
+    await letter.waitFor();
+    assert.equal(await letter.getByTestId("letter-text").textContent(), "two\nlines");
+    await eventually("delivered", async () => (await letter.getAttribute("data-state")) === "delivered");
+    assert.match((await letter.textContent()) ?? "", /delivered$/);
+    assert.equal(await composer.inputValue(), "");
+  });
+
+  it("W4: 64 KiB are a letter, one byte more is refused with both sizes", async () => {
+    const page = await open({ scenario: "full", path: `/chats/${lena}` });
+    await page.getByTestId("composer").fill("ä".repeat(32_768));
+    assert.equal(await page.getByTestId("send").isEnabled(), true);
+    await page.getByTestId("composer").fill(`${"ä".repeat(32_768)}.`);
+    assert.equal(await page.getByTestId("send").isEnabled(), false);
+    await page.getByText("This is 64.0 KiB; a letter holds 64 KiB.").waitFor();
+  });
+
+  it("W5: a letter that arrives is announced, and the view stays at its end", async () => {
+    const page = await open({ scenario: "full", path: `/chats/${lena}` });
+    await page.getByTestId("composer").fill("echo");
+    await page.getByTestId("send").click();
+    await page.getByTestId("letter").filter({ hasText: "an echo" }).waitFor();
+    await eventually("announced", () =>
+      page.locator("[aria-live=polite]", { hasText: "Letter from Lena: an echo" }).count(),
+    );
+    assert.equal(
+      await page.getByText("Letter number 1", { exact: true }).count(),
+      0,
+      "what is far above is not in the page",
+    );
+  });
+
+  it("W6: one tab owns keys and store; another says so, and takes over when asked", async () => {
+    const first = await open({ scenario: "full", path: "/people" });
+    await first.getByTestId("person-Lena").waitFor();
+    const second = await first.context().newPage();
+    watch(second);
+    await second.goto(`${room.origin}/people`);
+    await second.getByTestId("use-here").click();
+    await second.getByTestId("person-Lena").waitFor();
+    await first.getByText("Snug is open in another tab").waitFor();
+    await second.close();
+    await first.getByTestId("use-here").click();
+    await first.getByTestId("person-Lena").waitFor();
+  });
+
+  it("W7: without storage or signatures the page says what is missing instead of starting", async () => {
+    const without = (script: string) => (context: BrowserContext) => context.addInitScript(script);
+    const bare = await open({
+      scenario: "full",
+      path: "/",
+      before: without("Object.defineProperty(globalThis, 'indexedDB', { value: undefined })"),
+    });
+    await bare.getByText("This browser keeps nothing").waitFor();
+    const old = await open({
+      scenario: "full",
+      path: "/",
+      before: without("SubtleCrypto.prototype.generateKey = () => Promise.reject(new DOMException('no'))"),
+    });
+    await old.getByText("Ed25519 signatures").waitFor();
+  });
+
+  it("W8: changed keys are loud, hold letters back, and are settled by a person", async () => {
+    const page = await open({ scenario: "changed", path: `/chats/${lena}` });
+    const banner = page.getByTestId("key-changed");
+    await banner.waitFor();
+    await page.getByText("Not sent: Lena’s keys changed").waitFor();
+    await banner.getByRole("button", { name: "Compare the safety number" }).click();
+    assert.match((await page.getByTestId("safety-number").textContent()) ?? "", /13579/);
+    await page.getByTestId("mark-verified").click();
+    await page.keyboard.press("Escape");
+    await eventually("gone", async () => (await banner.count()) === 0);
+  });
+
+  it("W9: a server that is gone is said once, and letters wait", async () => {
+    const page = await open({ scenario: "offline", path: `/chats/${lena}` });
+    await page.getByTestId("server-gone").waitFor();
+    await page.getByTestId("composer").fill("later");
+    await page.getByTestId("send").click();
+    const letter = page.getByTestId("letter").filter({ hasText: "later" });
+    assert.match((await letter.textContent()) ?? "", /waiting$/);
+  });
+
+  it("W10: leaving asks for the name; signing out says what is erased", async () => {
+    const page = await open({ scenario: "full", path: "/settings" });
+    await page.getByTestId("leave").click();
+    await page.getByTestId("leave-name").fill("tomasz");
+    assert.equal(await page.getByTestId("leave-confirm").isEnabled(), false);
+    await page.getByTestId("leave-name").fill("Tomasz");
+    await page.getByTestId("leave-confirm").click();
+    await page.getByText("Your account is removed.").waitFor();
+  });
+
+  for (const [phone, dark] of [
+    [false, false],
+    [true, true],
+  ] as const) {
+    it(`W11: axe finds nothing serious, ${phone ? "phone" : "wide"} and ${dark ? "dark" : "light"}`, async () => {
+      const screens: readonly [Scenario["room"], string, string][] = [
+        ["new", "/join#link", "join-name"],
+        ["empty", "/chats", "nav-chats"],
+        ["changed", `/chats/${lena}`, "key-changed"],
+        ["full", "/people", "person-Lena"],
+        ["full", "/watch", "title-Test card"],
+        ["full", "/settings", "leave"],
+      ];
+      for (const [scenario, path, sign] of screens) {
+        const page = await open({ scenario, path, phone, dark });
+        await page.getByTestId(sign).waitFor();
+        assert.deepEqual(await seriousFaults(page), [], `${scenario} ${path}`);
+      }
+      const page = await open({ scenario: "full", path: "/people", phone, dark });
+      await page.getByTestId("safety-Marek").click();
+      await page.getByTestId("mark-verified").waitFor();
+      await eventually("still", () => page.evaluate(() => document.getAnimations().length === 0));
+      assert.deepEqual(await seriousFaults(page), [], "the safety number");
+    });
+  }
+
+  it("W12: on a phone one pane stands at a time, with the composer on screen", async () => {
+    const page = await open({ scenario: "full", path: "/chats", phone: true });
+    await page.getByTestId("thread-Lena").click();
+    await page.getByTestId("composer").waitFor();
+    assert.equal(await page.getByTestId("thread-Lena").isVisible(), false);
+    const box = await page.getByTestId("composer").boundingBox();
+    assert.ok(box && box.y + box.height <= 844);
+    await page.getByLabel("Back to the chats").click();
+    await page.getByTestId("thread-Lena").waitFor();
+  });
+
+  it("W13: nothing above broke the policy or failed unseen", () => {
+    assert.deepEqual(faults, []);
+  });
+});
