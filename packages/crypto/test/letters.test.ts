@@ -193,6 +193,14 @@ test("L1: a letter with stray bits at the end of a part, or padding, is refused:
   }
 });
 
+test("L1: a letter behind a byte order mark, or with any byte that is not ASCII, is refused", async () => {
+  const { row, seal } = letterBetween(room, "Alice", "Bob", "plain");
+  const sealed = await seal();
+  for (const other of [new Uint8Array([0xef, 0xbb, 0xbf, ...sealed]), new Uint8Array([...sealed, 0x80])]) {
+    await assert.rejects(openAs("Bob", other, row), refused("malformed", /not ASCII/));
+  }
+});
+
 test("L1: above 248 KiB nothing is looked at", async () => {
   const { row } = letterBetween(room, "Alice", "Bob", "x");
   const large = new Uint8Array(limits.sealed + 1).fill(0x41);

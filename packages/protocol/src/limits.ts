@@ -10,7 +10,7 @@ export const limits = {
   sealed: 253_952,
   /** A statement's exact bytes. */
   statement: 16_384,
-  /** Code points of a name after normalisation. */
+  /** UTF-16 code units of a name, as shown and in its normal form. */
   name: 32,
   /** Statements in one answer or push of the directory. */
   directoryPage: 64,
