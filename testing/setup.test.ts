@@ -19,7 +19,7 @@ if (process.argv.includes("--stay")) {
 }`;
 
 /** Stands for npm: brings a bundler that only notes that it ran, and the lockfile that npm writes last. */
-const NPM = `#!${process.execPath}
+const NPM = `
 const { appendFileSync, cpSync, mkdirSync, writeFileSync } = require("node:fs");
 appendFileSync("calls", "npm " + process.argv.slice(2, 4).join(" ") + " as " + process.version + "\\n");
 if (process.env.NPM_FAILS) { console.error("npm error 404 planted"); process.exit(1); }
@@ -68,7 +68,8 @@ async function makeClone(): Promise<Clone> {
     await write(`packages/${name}/src/a.ts`, name);
   await write("packages/cli/bin/snug.mjs", SERVER);
   await write("calls", "");
-  await write("bin/npm", NPM);
+  await write("bin/npm.cjs", NPM);
+  await write("bin/npm", `#!/bin/sh\nexec "${process.execPath}" "$0.cjs" "$@"\n`);
   await chmod(join(path, "bin/npm"), 0o755);
   await mkdir(join(path, "scripts"));
   for (const file of COPIED) await copyFile(join(scripts, file), join(path, "scripts", file));
