@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { editBoxes } from "./boxEdit.ts";
 import { assertExactPicture, assertExactSound } from "./exact.ts";
 import { decodedFrames, makeClip, run, temporaryFolder, writeTitle } from "./judge.ts";
 
@@ -83,6 +84,27 @@ test("V2: sound that begins after the picture is preceded by silence", async () 
   const title = await writeTitle(outOf("late"), [file]);
   await assertExactPicture(title, "v0");
   await assertExactSound(title, "a0", "a:0", 32544);
+});
+
+test("V7: sound in MOV whose edit list hides 2,112 samples, not whole frames", async () => {
+  const plain = await makeClip(at("plain.mov"), PICTURE(25, 5), TONE(5), X264, "-g 50", AAC);
+  const file = at("primed.mov");
+  const prime = (trak: Uint8Array): Uint8Array => {
+    const changed = Buffer.from(trak);
+    const elst = changed.indexOf("elst");
+    changed.writeUInt32BE(4_977, elst + 12);
+    changed.writeUInt32BE(2_112, elst + 16);
+    return changed;
+  };
+  const isSound = (content: Uint8Array): boolean => Buffer.from(content).includes("smhd");
+  const primed = editBoxes(await readFile(plain), (type, content) => [
+    type,
+    type === "trak" && isSound(content) ? prime(content) : content,
+  ]);
+  await writeFile(file, primed);
+  const title = await writeTitle(outOf("primed"), [file]);
+  await assertExactPicture(title, "v0");
+  await assertExactSound(title, "a0", "a:0");
 });
 
 test("V1: a file that begins at 5 s has the same line as one that begins at 0", async () => {
