@@ -1,13 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { CommandError, exitCodes } from "./exit.ts";
 import { readInput } from "./input.ts";
-import type { Output } from "./output.ts";
-import { joinedState, withClient, withConnection } from "./session.ts";
-
-interface Place {
-  readonly home: string;
-  readonly output: Output;
-}
+import { joinedState, type Place, withClient, withConnection } from "./session.ts";
 
 /** Makes an account by a link, and prints its recovery code: the only time that it is ever seen. */
 export async function join(of: Place & { readonly link: string; readonly name: string }): Promise<void> {

@@ -4,13 +4,16 @@ import { CommandError, exitCodes } from "./exit.ts";
 import { exitCodeOfStop } from "./failures.ts";
 import { readInput } from "./input.ts";
 import type { Output } from "./output.ts";
-import { findPerson, type Joined, joinedState, whileConnected, withConnection } from "./session.ts";
+import {
+  findPerson,
+  type Joined,
+  joinedState,
+  notJoined,
+  type Place,
+  whileConnected,
+  withConnection,
+} from "./session.ts";
 import { connectionWords } from "./words.ts";
-
-interface Place {
-  readonly home: string;
-  readonly output: Output;
-}
 
 /** Letters asked for at once. */
 const page = 100;
@@ -89,7 +92,9 @@ function untilEnded(client: Client, output: Output): Promise<"signal" | CommandE
     process.once("SIGINT", () => resolve("signal")).once("SIGTERM", () => resolve("signal"));
     let said = "online";
     client.subscribe(() => {
-      const { connection } = joinedState(client.state);
+      const { state } = client;
+      if (state.phase !== "joined") return resolve(notJoined(state));
+      const { connection } = state;
       if (connection.is === "stopped") {
         resolve(new CommandError(exitCodeOfStop(connection.code), connection.why));
       } else if (connection.is !== said && connection.is !== "connecting") {

@@ -2,15 +2,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { CommandError, type ExitCode, exitCodes } from "./exit.ts";
-import { createOutput, harmlessLine, type Output } from "./output.ts";
+import { createOutput, harmlessLine } from "./output.ts";
 import { dataOption, serveOptions, wholeNumber } from "./serveOptions.ts";
+import type { Place } from "./session.ts";
 import { version } from "./version.ts";
-
-/** Where a command runs: the client's state folder, and its way to speak. */
-interface Place {
-  readonly home: string;
-  readonly output: Output;
-}
 
 /** Runs one command line (without node and script). Sets the process's exit code; ends by itself. */
 export async function main(args: readonly string[]): Promise<void> {

@@ -1,12 +1,6 @@
 import { CommandError, exitCodes } from "./exit.ts";
-import type { Output } from "./output.ts";
-import { findPerson, type Joined, withConnection } from "./session.ts";
+import { findPerson, type Joined, type Place, withConnection } from "./session.ts";
 import { presenceWord, trustWord } from "./words.ts";
-
-interface Place {
-  readonly home: string;
-  readonly output: Output;
-}
 
 /** A line a person: name, presence, trust, unread letters, with tabs. */
 export async function people(of: Place): Promise<void> {

@@ -1,9 +1,16 @@
 import { type Client, type ClientState, NetworkError, type Person } from "@snug/client";
 import { CommandError, exitCodes } from "./exit.ts";
 import { exitCodeOfStop } from "./failures.ts";
+import type { Output } from "./output.ts";
 
 /** Milliseconds without any sign of the server after which a command gives up. */
 const PATIENCE = 20_000;
+
+/** Where a command runs: the client's state folder, and its way to speak. */
+export interface Place {
+  readonly home: string;
+  readonly output: Output;
+}
 
 export type Joined = Extract<ClientState, { phase: "joined" }>;
 
@@ -32,8 +39,12 @@ export function withConnection<T>(
 /** Throws CommandError 3 for a home without an account. */
 export function joinedState(state: ClientState): Joined {
   if (state.phase === "joined") return state;
+  throw notJoined(state);
+}
+
+export function notJoined(state: Exclude<ClientState, Joined>): CommandError {
   const why = state.phase === "ended" ? state.why : "this home has no account yet";
-  throw new CommandError(exitCodes.notJoined, `${why}; join with: snug join LINK --name NAME`);
+  return new CommandError(exitCodes.notJoined, `${why}; join with: snug join LINK --name NAME`);
 }
 
 /** The first value that `look` finds in the state; NetworkError with `otherwise` when nothing changes for too long. */

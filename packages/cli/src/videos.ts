@@ -1,14 +1,8 @@
 import type { TitleView } from "@snug/protocol";
 import { CommandError, exitCodes } from "./exit.ts";
-import type { Output } from "./output.ts";
 import { authorityFile, playWithMpv } from "./player.ts";
-import { foldName, until, withConnection } from "./session.ts";
+import { foldName, type Place, until, withConnection } from "./session.ts";
 import { lengthWords } from "./words.ts";
-
-interface Place {
-  readonly home: string;
-  readonly output: Output;
-}
 
 /** A line a title: name, length, state (with the reason), with tabs. */
 export async function videos(of: Place): Promise<void> {

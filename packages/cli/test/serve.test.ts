@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { assertRefused, createPlace, textUntil } from "./place.ts";
 
@@ -86,6 +86,14 @@ suite("serve", { concurrency: 2 }, () => {
     await using place = await createPlace();
     assertRefused(await place.run(["serve", "--port", "0", "--data", "videos/.."]), 1, /./);
     assert.deepEqual(await readdir(place.folder), ["videos"]);
+  });
+
+  test("a data folder of a newer Snug: one line, exit code 1, as it was found", async () => {
+    await using place = await createPlace();
+    await mkdir(place.path("data"));
+    await writeFile(place.path("data", "version"), "999\n");
+    assertRefused(await place.run(["serve", "--port", "0"]), 1, /newer Snug/);
+    assert.deepEqual(await readdir(place.path("data")), ["version"]);
   });
 
   test("setup-link gives a new link and voids the former; none once there is an administrator", async () => {

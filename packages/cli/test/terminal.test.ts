@@ -44,14 +44,14 @@ suite("the terminal client, driven in tmux", () => {
     });
   };
 
-  const open = async (): Promise<void> => {
+  const open = async (variable = ""): Promise<void> => {
     await terminal.see(/ready\$\s*$/);
-    await terminal.type("sh ./snug");
+    await terminal.type(`${variable}sh ./snug`);
     await terminal.press("Enter");
   };
   /** The shell is back as it was: its screen, its cursor, its line editing. */
   const restored = async (code: number): Promise<void> => {
-    await terminal.see(/ready\$ sh \.\/snug\s[\s\S]*ready\$\s*$/);
+    await terminal.see(/ready\$ .*sh \.\/snug\s[\s\S]*ready\$\s*$/);
     assert.equal(await terminal.ask("alternate_on"), "0");
     assert.equal(await terminal.ask("cursor_flag"), "1");
     await terminal.type("echo exit code $?");
@@ -148,6 +148,21 @@ suite("the terminal client, driven in tmux", () => {
   });
 
   step("q gives the terminal back, and ends with exit code 0", async () => {
+    await terminal.press("q");
+    await restored(0);
+  });
+
+  /** A colour of the foreground, whichever way it is written. */
+  const colour = /\u001b\[[\d;]*\b(3[0-7]|38|9[0-7])\b/;
+  step("NO_COLOR leaves no colour", async () => {
+    await open();
+    await terminal.see(/Bela +online/);
+    assert.match(await terminal.styled(), colour);
+    await terminal.press("q");
+    await restored(0);
+    await open("NO_COLOR=1 ");
+    await terminal.see(/Bela +online/);
+    assert.doesNotMatch(await terminal.styled(), colour);
     await terminal.press("q");
     await restored(0);
   });

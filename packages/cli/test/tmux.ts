@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 /** Milliseconds until something that must appear counts as missing. */
-const patience = 15_000;
+const patience = 30_000;
 const poll = 40;
 
 /** A terminal of 100 × 30 with a shell in it, and the hands and eyes of a person. */
@@ -17,6 +17,8 @@ export interface Terminal extends AsyncDisposable {
   paste(text: string): Promise<void>;
   /** What is on the screen, once it matches. */
   see(words: RegExp): Promise<string>;
+  /** What is on the screen, with the sequences that style it. */
+  styled(): Promise<string>;
   resize(columns: number, rows: number): Promise<void>;
   /** One of tmux's variables of the pane. */
   ask(variable: string): Promise<string>;
@@ -46,6 +48,7 @@ export async function openTerminal(folder: string, env: Readonly<Record<string, 
         await wait(poll);
       }
     },
+    styled: () => tmux("capture-pane", "-p", "-e"),
     resize: async (columns, rows) => void (await tmux("resize-window", "-x", `${columns}`, "-y", `${rows}`)),
     ask: async (variable) => (await tmux("display-message", "-p", `#{${variable}}`)).trim(),
     async [Symbol.asyncDispose]() {
