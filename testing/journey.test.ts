@@ -7,6 +7,7 @@ import type { Browser, Page } from "playwright-core";
 import { type BrowserPerson, eventually, launchBrowser, openPerson } from "./browser.ts";
 import { SAMPLE } from "./counter.ts";
 import { seenPictures, watchPictures } from "./film.ts";
+import { Line } from "./line.ts";
 import { ServedServer, spkiOf } from "./served.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -59,9 +60,11 @@ describe("the main job", () => {
   let alice: BrowserPerson;
   let bob: BrowserPerson;
   let home: string;
+  let line: Line;
 
   before(async () => {
     server = await ServedServer.start();
+    line = await Line.to(server.port);
     browser = await launchBrowser({ spki: await spkiOf(server.port) });
     alice = await openPerson(browser);
     bob = await openPerson(browser);
@@ -70,6 +73,7 @@ describe("the main job", () => {
 
   after(async () => {
     await browser?.close();
+    await line?.[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
     if (home) await rm(home, { recursive: true, force: true });
   });
@@ -79,7 +83,8 @@ describe("the main job", () => {
     await joinByPage(alice, server.listening.setupLink, "Alice");
     const link = await makeInvite(alice);
     assert.match(link, /^https:\/\/[^/]+\/join#/);
-    await joinByPage(bob, link, "Bob");
+    // Bob's way to the server is a line that can be cut.
+    await joinByPage(bob, link.replace(`:${server.port}/`, `:${line.port}/`), "Bob");
     for (const [person, other] of [
       [alice, "Bob"],
       [bob, "Alice"],
@@ -105,7 +110,7 @@ describe("the main job", () => {
   });
 
   it("J3: a letter to somebody without any connection waits, and arrives once on return", async () => {
-    await bob.context.setOffline(true);
+    line.cut();
     await eventually(
       "Alice sees Bob gone",
       async () => {
@@ -121,7 +126,7 @@ describe("the main job", () => {
       async () => (await stateOf(alice.page, "read this when you are back")) === "accepted",
     );
     assert.equal(await letter(bob.page, "read this when you are back").count(), 0);
-    await bob.context.setOffline(false);
+    line.mend();
     await letter(bob.page, "read this when you are back").waitFor({ timeout: 60_000 });
     assert.equal(await letter(bob.page, "read this when you are back").count(), 1);
     await eventually(
@@ -176,10 +181,10 @@ describe("the main job", () => {
 
   it("J6: the film starts at the lowest quality on a thin line and climbs to the highest, no picture lost or doubled", async () => {
     const { page } = bob;
-    const line = await bob.context.newCDPSession(page);
-    await line.send("Network.enable");
+    const tools = await bob.context.newCDPSession(page);
+    await tools.send("Network.enable");
     const shape = (bytesPerSecond: number) =>
-      line.send("Network.emulateNetworkConditions", {
+      tools.send("Network.emulateNetworkConditions", {
         offline: false,
         latency: 20,
         downloadThroughput: bytesPerSecond,
