@@ -21,10 +21,13 @@ interface Props {
 }
 
 export function Timeline({ person, me, unread, onReview }: Props): ReactElement {
-  const { letters, prepended, loadOlder } = useLetters(person.account);
+  const { letters, complete, prepended, loadOlder } = useLetters(person.account);
   const [firstNew, setFirstNew] = useState<number | null | undefined>(undefined);
   if (letters && firstNew === undefined) setFirstNew(firstUnread(letters, unread));
-  const entries = useMemo(() => entriesOf(letters ?? [], firstNew ?? null), [letters, firstNew]);
+  const entries = useMemo(
+    () => entriesOf({ letters: letters ?? [], complete, firstNew: firstNew ?? null }),
+    [letters, complete, firstNew],
+  );
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const sticks = useRef(true);

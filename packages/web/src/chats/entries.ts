@@ -13,9 +13,17 @@ export type Entry =
 /** Letters of one hand within this time stand together. In ms. */
 const together = 300_000;
 
-/** Letters, oldest first → entries. `firstNew` is the order of the first letter not seen before the thread was opened. */
-export function entriesOf(letters: readonly Letter[], firstNew: number | null): readonly Entry[] {
-  const entries: Entry[] = [{ is: "opening", key: "opening" }];
+export interface Reading {
+  readonly letters: readonly Letter[];
+  /** Whether the first of them is the first there is. */
+  readonly complete: boolean;
+  /** The order of the first letter not seen before the thread was opened. */
+  readonly firstNew: number | null;
+}
+
+/** Letters, oldest first → what stands on the page. */
+export function entriesOf({ letters, complete, firstNew }: Reading): readonly Entry[] {
+  const entries: Entry[] = complete ? [{ is: "opening", key: "opening" }] : [];
   let above: Letter | undefined;
   for (const letter of letters) {
     const key = `${letter.from}:${letter.id}`;

@@ -9,6 +9,8 @@ const page = 60;
 export interface Letters {
   /** Oldest first; null until the first answer. */
   readonly letters: readonly Letter[] | null;
+  /** Whether these are all there are. */
+  readonly complete: boolean;
   /** Whether the last change put older letters before the ones that were there. */
   readonly prepended: boolean;
   readonly loadOlder: () => void;
@@ -17,13 +19,13 @@ export interface Letters {
 /** The newest letters of a thread, kept up to date with the client, and older ones as they are asked for. */
 export function useLetters(thread: AccountId): Letters {
   const client = useClient();
-  const [shown, setShown] = useState<{ letters: readonly Letter[] | null; prepended: boolean }>({
+  const [shown, setShown] = useState<Omit<Letters, "loadOlder">>({
     letters: null,
+    complete: false,
     prepended: false,
   });
   const wanted = useRef(page);
   const running = useRef<"no" | "yes" | "again">("no");
-  const atStart = useRef(false);
 
   const read = useCallback(async (): Promise<void> => {
     if (running.current !== "no") {
@@ -33,8 +35,8 @@ export function useLetters(thread: AccountId): Letters {
     do {
       running.current = "yes";
       const letters = await client.letters({ thread, most: wanted.current });
-      atStart.current = letters.length < wanted.current;
-      setShown((before) => ({ letters, prepended: grewInFront(before.letters, letters) }));
+      const complete = letters.length < wanted.current;
+      setShown((before) => ({ letters, complete, prepended: grewInFront(before.letters, letters) }));
       // Cast: the control flow can't see that a call during the await changed it.
     } while ((running.current as string) === "again");
     running.current = "no";
@@ -46,10 +48,10 @@ export function useLetters(thread: AccountId): Letters {
   }, [client, read]);
 
   const loadOlder = useCallback((): void => {
-    if (atStart.current || running.current !== "no") return;
+    if (shown.complete || running.current !== "no") return;
     wanted.current += page;
     void read();
-  }, [read]);
+  }, [read, shown.complete]);
   return { ...shown, loadOlder };
 }
 
