@@ -117,6 +117,8 @@ export async function join(
       ? [put("people", inviter, { trust: { how: "verified", by: "invite" }, notice: null })]
       : []),
   ]);
+  // The recovery code was kept for the case of a crash; from here on it is in its owner's hands alone.
+  await store.scrub();
   return { recoveryCode: pending.recoveryCode };
 }
 

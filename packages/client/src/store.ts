@@ -32,6 +32,8 @@ export interface Store extends AsyncDisposable {
   list(range: Range): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]>;
   /** All of it or nothing, durable when it resolves. */
   commit(changes: readonly Change[]): Promise<void>;
+  /** What was erased so far is not left in the store's files, as far as the platform can promise it. */
+  scrub(): Promise<void>;
   /** Durable when it resolves; replaces what was there. */
   saveKeys(keys: AccountKeys, exportable: ExportableKeys): Promise<void>;
   loadKeys(): Promise<AccountKeys | undefined>;

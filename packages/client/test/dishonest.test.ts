@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateLogKey, importLogKey, signCheckpoint } from "@snug/crypto/identity";
-import { checkRow, decodeCbor, decodeServerFrame, encodeCbor, encodeEvent, type Row, rowHashInput, sha256 } from "@snug/protocol";
+import {
+  checkRow,
+  decodeCbor,
+  decodeServerFrame,
+  encodeCbor,
+  encodeEvent,
+  type Row,
+  rowHashInput,
+  sha256,
+} from "@snug/protocol";
 import { type Person, pair } from "./people.ts";
 
 type Frame = { type: string; name?: string; body: Record<string, unknown> };

@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
-import { pair } from "./people.ts";
+import { NetworkError } from "@snug/client";
+import { nodePlatform } from "@snug/client/node";
+import { generateLogKey, serverIdOf } from "@snug/crypto/identity";
+import { recoverKeys } from "@snug/crypto/sealing";
+import { decodeInviteLink, encodeInviteLink, fromBase64url, type Invite, sha256 } from "@snug/protocol";
+import { bootServer } from "../../../testing/server.ts";
+import { Person, pair } from "./people.ts";
 
 test("C2, C8: two people join by links, know each other, and write both ways", async () => {
   await using room = await pair();
@@ -29,4 +37,120 @@ test("C2, C8: two people join by links, know each other, and write both ways", a
   ]);
   assert.equal(mine, theirs);
   assert.match(mine, /^(\d{5} ){11}\d{5}$/);
+});
+
+test("C3: a join whose answer was lost is asked for again with the same bytes, and there is one account", async () => {
+  await using server = await bootServer();
+  await using alice = await Person.open();
+  let lost = 0;
+  alice.platform.onAnswer = ({ path }) => {
+    if (path === "/api/join" && lost++ === 0) throw new NetworkError("the answer was lost");
+  };
+  const joining = alice.client.join({ link: (await server.setupLink()) ?? "", name: "Alice" });
+  await alice.platform.timer();
+  alice.platform.advance(1_000);
+  const { recoveryCode } = await joining;
+  assert.ok(recoveryCode.length > 20);
+  await alice.online();
+  const [first, second] = alice.platform.asked.filter(({ path }) => path === "/api/join");
+  assert.deepEqual(first?.body, second?.body);
+  assert.equal(alice.state.people.length, 1);
+});
+
+test("C3: a crash in the middle of joining: the same link goes on with the same keys and gives the same code", async () => {
+  await using server = await bootServer();
+  await using alice = await Person.open();
+  alice.platform.onAnswer = ({ path }) => {
+    if (path === "/api/join") throw new Error("the process ends here");
+  };
+  const link = (await server.setupLink()) ?? "";
+  await assert.rejects(alice.client.join({ link, name: "Alice" }), { message: "the process ends here" });
+  const [sent] = alice.platform.asked.filter(({ path }) => path === "/api/join");
+  await alice.restart();
+  assert.equal(alice.client.state.phase, "new");
+  const { recoveryCode } = await alice.client.join({ link, name: "Alice" });
+  const [again] = alice.platform.asked.filter(({ path }) => path === "/api/join");
+  assert.deepEqual(again?.body, sent?.body);
+  await alice.online();
+  const { recovery } = (again?.body ?? { recovery: "" }) as { recovery: string };
+  const blob = fromBase64url(recovery);
+  assert.equal((await recoverKeys(recoveryCode, blob)).account, alice.account);
+  // The code is kept nowhere once it has been handed out.
+  for (const file of await readdir(alice.home)) {
+    const content = await readFile(join(alice.home, file), "latin1");
+    assert.ok(!content.includes(recoveryCode), file);
+  }
+});
+
+test("C3: a clear no leaves nothing behind, and another name can be tried", async () => {
+  await using room = await pair();
+  const link = await room.alice.client.invite({ uses: 1 });
+  await using carol = await Person.open();
+  await assert.rejects(carol.client.join({ link, name: "bob" }), { code: "name-taken" });
+  assert.equal(await carol.store.loadKeys(), undefined);
+  await carol.client.join({ link, name: "Carol" });
+  await carol.online();
+});
+
+test("C2: a look at an invite spends nothing, and tells server and inviter as the link vouches for them", async () => {
+  await using room = await pair();
+  await using carol = await Person.open();
+  const link = await room.alice.client.invite({ uses: 1 });
+  const look = await carol.client.lookAtInvite(link);
+  assert.equal(look.inviterName, "Alice");
+  assert.equal(look.once, true);
+  await carol.client.join({ link, name: "Carol" });
+  await assert.rejects(room.bob.client.lookAtInvite(link), { code: "invite-invalid" });
+});
+
+test("C2: a link altered in any of its facts is refused before anything is spent", async () => {
+  await using room = await pair();
+  await using carol = await Person.open();
+  const link = await room.alice.client.invite({ uses: 1 });
+  const invite = decodeInviteLink(link);
+  const other = (await generateLogKey()).public;
+  const cases: [Partial<Invite>, object][] = [
+    [{ logKey: other }, { code: "invite-invalid", message: /log key is not its server's/ }],
+    [{ logKey: other, server: await serverIdOf(other) }, { code: "forbidden" }],
+    [{ inviter: room.bob.account }, { code: "forbidden", message: /another inviter than the link/ }],
+    [{ authority: await sha256(new Uint8Array()) }, { code: "forbidden", message: /another certificate/ }],
+    [{ addresses: ["https://localhost:1"] }, { name: "NetworkError" }],
+  ];
+  for (const [change, expected] of cases) {
+    const altered = encodeInviteLink({ ...invite, ...change });
+    await assert.rejects(carol.client.lookAtInvite(altered), expected);
+    await assert.rejects(carol.client.join({ link: altered, name: "Carol" }), expected);
+  }
+  await assert.rejects(carol.client.lookAtInvite(link.slice(0, -3)), { code: "invite-invalid" });
+  await carol.client.join({ link, name: "Carol" });
+});
+
+test("C2: TLS is judged by the pinned authority alone: without it the server is not spoken to", async () => {
+  await using room = await pair();
+  const platform = nodePlatform();
+  const { origin } = room.bob.state.server;
+  assert.match(origin, /^https:/);
+  const ask = (authority: string | null) =>
+    platform.fetch({ origin, authority }, { method: "GET", path: "/api/library" });
+  await assert.rejects(ask(null), { name: "NetworkError", message: /certificate/ });
+  const { authority } = decodeInviteLink(await room.alice.client.invite({ uses: 1 }));
+  assert.equal((await ask(await platform.pin(origin, authority))).status, 401);
+});
+
+test("C27: signing out erases keys and letters here; the account stays", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await alice.client.send(bob.account, "hello");
+  await bob.arrivals(1);
+  await bob.client.signOut();
+  assert.equal(bob.client.state.phase, "ended");
+  assert.equal(await bob.store.loadKeys(), undefined);
+  for (const table of ["room", "letters", "directory"]) assert.deepEqual(await bob.store.list({ table }), []);
+  await assert.rejects(bob.client.letters({ thread: alice.account, most: 1 }), { code: "unauthenticated" });
+  await alice.until(
+    "Bob is away",
+    (s) =>
+      s.phase === "joined" &&
+      s.people.some(({ name, online, removed }) => name === "Bob" && !online && !removed),
+  );
 });

@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { Store } from "@snug/client";
-import { decodeCbor, decodeRequest, decodeServerFrame, encodeError, type RequestOf, SnugError } from "@snug/protocol";
+import {
+  decodeCbor,
+  decodeRequest,
+  decodeServerFrame,
+  encodeError,
+  type RequestOf,
+  SnugError,
+} from "@snug/protocol";
 import { startServer } from "@snug/server";
 import { type Person, pair } from "./people.ts";
 

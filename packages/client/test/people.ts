@@ -1,10 +1,24 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Client, type ClientState, createClient, type Letter, NetworkError, type Store } from "@snug/client";
 import type { HttpRequest, Platform, Socket, SocketEvents } from "@snug/client";
+import {
+  type Client,
+  type ClientState,
+  createClient,
+  type Letter,
+  NetworkError,
+  type Store,
+} from "@snug/client";
 import { nodePlatform, openNodeStore } from "@snug/client/node";
-import type { AccountId } from "@snug/protocol";
+import {
+  type AccountId,
+  decodeServerFrame,
+  encodeRequest,
+  type Request,
+  type RequestOf,
+  type SocketOperation,
+} from "@snug/protocol";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
 
 /** Node's platform with a clock of the test's, a plug to pull, and a hand on every frame. */
@@ -16,6 +30,7 @@ export class TestPlatform implements Platform {
   readonly #network = new Set<() => void>();
   #timers: { at: number; call: () => void }[] = [];
   #now = Date.now();
+  #onTimer: (ms: number) => void = () => undefined;
   plugged = true;
   /** What becomes of a frame from the server; null drops it. */
   onReceived: (frame: Uint8Array) => Uint8Array | null = (frame) => frame;
@@ -23,8 +38,9 @@ export class TestPlatform implements Platform {
   onSent: (frame: Uint8Array) => Uint8Array | null = (frame) => frame;
   /** Called with each answer of HTTP before it is handed on; may throw. */
   onAnswer: (request: HttpRequest) => void = () => undefined;
-  /** How often each path was asked for. */
-  readonly asked = new Map<string, number>();
+  /** Every request by HTTP, as it was asked. */
+  readonly asked: HttpRequest[] = [];
+  readonly #answers = new Map<number, () => void>();
 
   pin: Platform["pin"] = (origin, authority) => this.#real.pin(origin, authority);
 
@@ -36,7 +52,7 @@ export class TestPlatform implements Platform {
     const socket = this.#real.openSocket(address, {
       opened: () => events.opened(),
       received: (frame) => {
-        const altered = this.plugged ? this.onReceived(frame) : null;
+        const altered = this.plugged && !this.#answered(frame) ? this.onReceived(frame) : null;
         if (altered) events.received(altered);
       },
       closed: (reason) => {
@@ -56,7 +72,7 @@ export class TestPlatform implements Platform {
   };
 
   fetch: Platform["fetch"] = async (address, request) => {
-    this.asked.set(request.path, (this.asked.get(request.path) ?? 0) + 1);
+    this.asked.push(request);
     if (!this.plugged) throw new NetworkError("unplugged");
     const answer = await this.#real.fetch(address, request);
     this.onAnswer(request);
@@ -69,6 +85,7 @@ export class TestPlatform implements Platform {
   after = (ms: number, call: () => void): (() => void) => {
     const timer = { at: this.#now + ms, call };
     this.#timers.push(timer);
+    this.#onTimer(ms);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
     };
@@ -79,10 +96,11 @@ export class TestPlatform implements Platform {
     return () => this.#network.delete(listener);
   };
 
-  /** Time until the next call, in ms, or undefined. */
-  next(): number | undefined {
-    const at = Math.min(...this.#timers.map((timer) => timer.at));
-    return Number.isFinite(at) ? at - this.#now : undefined;
+  /** Resolves with the ms of the next timer that is set. */
+  timer(): Promise<number> {
+    return new Promise((resolve) => {
+      this.#onTimer = resolve;
+    });
   }
 
   advance(ms: number): void {
@@ -98,6 +116,25 @@ export class TestPlatform implements Platform {
       socket.close();
       events.closed({ code: 1006, reason: "unplugged" });
     }
+  }
+
+  /** A request of another program that uses the same keys, over the same socket; its answer is the test's alone. */
+  ask<N extends SocketOperation>(name: N, body: RequestOf<N>): Promise<void> {
+    const number = 0xffff_0000 + this.#answers.size;
+    const [open] = this.#sockets;
+    return new Promise((resolve) => {
+      this.#answers.set(number, resolve);
+      open?.socket.send(encodeRequest({ number, name, body } as Request));
+    });
+  }
+
+  #answered(bytes: Uint8Array): boolean {
+    if (this.#answers.size === 0) return false;
+    const frame = decodeServerFrame(bytes);
+    const answer = "number" in frame ? this.#answers.get(frame.number) : undefined;
+    if ("error" in frame && answer) throw frame.error;
+    answer?.();
+    return answer !== undefined;
   }
 
   /** A frame as if it came from the server. */
@@ -122,6 +159,8 @@ export class Person implements AsyncDisposable {
   store: Store;
   readonly arrived: Letter[] = [];
   recoveryCode = "";
+  /** The body of the join, as it was sent. */
+  joined: unknown = null;
 
   private constructor(home: string, client: Client, store: Store, platform: TestPlatform) {
     this.home = home;
@@ -141,6 +180,7 @@ export class Person implements AsyncDisposable {
   static async join(link: string, name: string): Promise<Person> {
     const person = await Person.open();
     person.recoveryCode = (await person.client.join({ link, name })).recoveryCode;
+    person.joined = person.platform.asked.find(({ path }) => path === "/api/join")?.body;
     await person.online();
     return person;
   }

@@ -108,10 +108,22 @@ class BrowserStore implements Store {
       })),
     );
     const transaction = this.#database.transaction("records", "readwrite", { durability: "strict" });
-    const writes = sealed.map(({ place, value }) =>
-      value ? transaction.store.put(value, place) : transaction.store.delete(place),
-    );
-    await Promise.all([...writes, transaction.done]);
+    const write = async ({ place, value }: (typeof sealed)[number]) =>
+      value ? transaction.store.put(value, place) : transaction.store.delete(place);
+    try {
+      await Promise.all(sealed.map(write));
+    } catch (error) {
+      // What was written before the failure would be kept otherwise.
+      transaction.abort();
+      await transaction.done.catch(() => undefined);
+      throw error;
+    }
+    await transaction.done;
+  }
+
+  /** A browser tells nothing of its files: what they still hold is sealed. */
+  scrub(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** The bytes are let go: this browser keeps keys that can be used but not read out. */

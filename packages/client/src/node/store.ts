@@ -79,6 +79,11 @@ class NodeStore implements Store {
     }
   }
 
+  async scrub(): Promise<void> {
+    // Erased records are overwritten (secure_delete), but in the log first.
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
   async saveKeys(_keys: AccountKeys, exportable: ExportableKeys): Promise<void> {
     const { signing, encryption, device } = exportable;
     const next = `${this.#keyFile}.new`;
@@ -121,8 +126,7 @@ class NodeStore implements Store {
     await rm(this.#keyFile, { force: true });
     await rm(`${this.#keyFile}.new`, { force: true });
     this.#database.exec("DELETE FROM records");
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    this.#database.exec("VACUUM");
+    await this.scrub();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,7 +148,9 @@ function openDatabase(path: string): DatabaseSync {
       PRAGMA synchronous = FULL;
       PRAGMA secure_delete = ON;
       BEGIN IMMEDIATE;
-      CREATE TABLE IF NOT EXISTS records (kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS records (
+        kind TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (kind, key)
+      ) STRICT, WITHOUT ROWID;
       COMMIT;
     `);
     const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
