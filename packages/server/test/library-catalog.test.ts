@@ -26,6 +26,8 @@ interface Rig extends Disposable {
   /** Files opened for reading so far. */
   opened(): number;
   advance(milliseconds: number): void;
+  /** Whether the system refuses to open anything. */
+  forbid(now: boolean): void;
   /** Walks, reads what can be read, and gives the titles by name. */
   look(): Promise<TitleView[]>;
   /** Titles in the order in which they were published. */
@@ -36,6 +38,7 @@ interface Rig extends Disposable {
 function rig({ videos, data }: TestFolders, format = INDEX_VERSION): Rig {
   let late = 0;
   let opened = 0;
+  let forbidden = false;
   const now = (): number => Date.now() + late;
   const records = openRecords(join(data, "library.db"), { format, now });
   const open = openInside(videos);
@@ -45,7 +48,7 @@ function rig({ videos, data }: TestFolders, format = INDEX_VERSION): Rig {
     walk: () => walkFolder(videos),
     open: (file) => {
       opened++;
-      return open(file);
+      return forbidden ? undefined : open(file);
     },
     records,
     now,
@@ -62,6 +65,9 @@ function rig({ videos, data }: TestFolders, format = INDEX_VERSION): Rig {
     catalog,
     records,
     opened: () => opened,
+    forbid: (now) => {
+      forbidden = now;
+    },
     advance: (milliseconds) => {
       late += milliseconds;
     },
@@ -277,8 +283,23 @@ test("VL7: a file that twice ended the program while it was read is left alone",
   for (const { stamp } of files) for (let crash = 0; crash < 2; crash++) at.records.begin(stamp);
   const [title] = await at.look();
   assert.equal(title?.state, "unplayable");
-  assert.equal(title.reason, "damaged: reading it stopped the program");
-  assert.equal(at.opened(), 0);
+  assert.equal(title.reason, "damaged: it could not be read");
+});
+
+test("VL7: a file that can't be opened is listed so, and plays as soon as it can be", async () => {
+  using folders = testFolders();
+  copyFileSync(join(sampleFolder, "Test card_240p.mp4"), join(folders.videos, "Film.mp4"));
+  using at = rig(folders);
+  at.advance(10_000);
+  at.forbid(true);
+  const [closed] = await at.look();
+  assert.deepEqual([closed?.state, closed?.reason], ["unplayable", "it can't be opened for reading"]);
+  at.published.length = 0;
+  await at.look();
+  assert.equal(at.published.length, 0);
+  at.forbid(false);
+  const [open] = await at.look();
+  assert.deepEqual([open?.state, open?.id], ["playable", closed?.id]);
 });
 
 test("VL8: a file on another timeline becomes a title of its own, and both say why", async () => {

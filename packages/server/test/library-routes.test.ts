@@ -225,5 +225,53 @@ test("VL10: a reader that stops reading holds up a few chunks, not the film, and
   assert.equal((await got.bytes()).length, Number(got.headers.get("content-length")));
 });
 
+test("VL10: whoever leaves, whenever, leaves nothing open", async () => {
+  using folders = testFolders();
+  makeVideo(join(folders.videos, "Large.mp4"), { seconds: 2, height: 480, noise: true });
+  await using at = await serve(folders.videos, folders);
+  const released = Promise.withResolvers<void>();
+  const visitors = 60;
+  let [opened, closed] = [0, 0];
+  const { open } = at.library;
+  at.library.open = async (request) => {
+    const found = await open(request);
+    assert.ok(found);
+    opened++;
+    const inner = found.body[Symbol.asyncIterator]();
+    let left = false;
+    const ended = (): void => {
+      if (!left && ++closed === visitors) released.resolve();
+      left = true;
+    };
+    const iterator: AsyncIterator<Uint8Array> = {
+      next: async () => {
+        const result = await inner.next();
+        if (result.done === true) ended();
+        return result;
+      },
+      return: async () => {
+        ended();
+        return (await inner.return?.()) ?? { done: true, value: undefined };
+      },
+    };
+    return { ...found, body: { [Symbol.asyncIterator]: () => iterator } };
+  };
+  for (let visitor = 0; visitor < visitors; visitor++) {
+    const socket = connect(at.port, "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.write(`GET ${at.base}/v0/${visitor % 2}.m4s HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    // At the first bytes, in the middle, at the end.
+    const enough = [1, 1_000_000, Number.POSITIVE_INFINITY][visitor % 3] ?? 1;
+    let taken = 0;
+    socket.on("data", (part) => {
+      taken += part.length;
+      if (taken >= enough) socket.destroy();
+    });
+    if (enough > 1_000_000) socket.end();
+  }
+  await released.promise;
+  assert.equal(opened, visitors);
+});
+
 /** Bytes that this process has read from anywhere so far. */
 const bytesRead = (): number => Number(/^rchar: (\d+)/m.exec(readFileSync("/proc/self/io", "latin1"))?.[1]);

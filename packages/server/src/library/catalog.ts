@@ -31,6 +31,8 @@ export class Catalog {
   readonly #options: CatalogOptions;
   /** Files that were not whole when they were seen: stamp, and since when it stays so. */
   readonly #unsettled = new Map<string, { stamp: string; since: number }>();
+  /** Stamps of files that could not be opened: that may change, so it is tried after each walk and kept nowhere. */
+  readonly #closed = new Set<string>();
   #known: TitleRecord[];
   #groups = new Map<string, GroupFile[]>();
   #drafts = new Map<string, { signature: string; drafts: readonly Draft[] }>();
@@ -69,7 +71,7 @@ export class Catalog {
    */
   async read(stop: () => boolean = () => false): Promise<boolean> {
     for (const group of this.#groups.values()) {
-      const unread = group.filter(({ state }) => state === "unread");
+      const unread = group.filter(({ state, file }) => state === "unread" || this.#closed.has(file.stamp));
       if (unread.length === 0) continue;
       for (const member of unread) await this.#readOne(member);
       this.publish();
@@ -128,7 +130,9 @@ export class Catalog {
       this.#unsettled.delete(file.path);
       return memberOf(file, record);
     }
-    return { file, state: this.#isSettled(file) ? "unread" : "growing" };
+    if (!this.#isSettled(file)) return { file, state: "growing" };
+    if (!this.#closed.has(file.stamp)) return { file, state: "unread" };
+    return { file, state: "unplayable", content: null, reason: "it can't be opened for reading" };
   }
 
   /** By the file's own clock, or, where that is ahead of ours, by having watched it. */
@@ -146,15 +150,17 @@ export class Catalog {
   async #readOne(member: GroupFile): Promise<void> {
     const { records, open, log } = this.#options;
     const { file } = member;
+    let opened = true;
     try {
-      await readFile(file, records, open);
+      opened = await readFile(file, records, open);
     } catch (error) {
       log(`${file.path} could not be read: ${error instanceof Error ? error.message : String(error)}`);
     }
-    const record = records.file(file.stamp);
+    if (opened) this.#closed.delete(file.stamp);
+    else this.#closed.add(file.stamp);
     const group = this.#groups.get(parseVideoName(file.path).key);
     const at = group?.indexOf(member) ?? -1;
-    if (group !== undefined && at >= 0 && record !== undefined) group[at] = memberOf(file, record);
+    if (group !== undefined && at >= 0) group[at] = this.#member(file);
   }
 
   #draftsOf(key: string, group: readonly GroupFile[]): readonly Draft[] {

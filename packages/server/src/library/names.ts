@@ -40,6 +40,11 @@ export function parseVideoName(path: string): VideoName {
   return { key: `${name}\0`, title: shown(name), height: Number(height) };
 }
 
+/** The beginning of a text for people; half a character at its end becomes a replacement character. */
+export function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`.toWellFormed();
+}
+
 /** Cut from the front, so that of a deep path the file's own name stays. */
 function shown(name: string): string {
   if (name.length <= longestName) return name;

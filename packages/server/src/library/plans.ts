@@ -115,6 +115,11 @@ export class Plans implements Disposable {
     };
   }
 
+  /** Lets go of all others: an open file that was deleted would keep its place on the disk. */
+  retain(versions: ReadonlySet<string>): void {
+    for (const version of [...this.#entries.keys()]) if (!versions.has(version)) this.#drop(version);
+  }
+
   [Symbol.dispose](): void {
     for (const version of [...this.#entries.keys()]) this.#drop(version);
   }

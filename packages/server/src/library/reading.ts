@@ -8,25 +8,21 @@ import type { Records } from "./records.ts";
 const slice = 4;
 /** A file that ended the worker so often is left alone. */
 const mostAttempts = 2;
-const longestReason = 400;
 
-/** Reads one whole file into the records; nothing when it changed or went while it was read. */
-export async function readFile(file: FoundFile, records: Records, openFound: OpenFound): Promise<void> {
-  if (records.begin(file.stamp) >= mostAttempts) {
-    return records.keepFile(
-      file.stamp,
-      { content: null, problem: "damaged: reading it stopped the program" },
-      null,
-    );
-  }
+/** Reads one whole file into the records; gives false when it can't be opened, changed or went meanwhile. */
+export async function readFile(file: FoundFile, records: Records, openFound: OpenFound): Promise<boolean> {
   using open = openFound(file);
-  if (open === undefined) return;
+  if (open === undefined) return false;
+  if (records.begin(file.stamp) >= mostAttempts) {
+    records.keepFile(file.stamp, { content: null, problem: "damaged: it could not be read" }, null);
+    return true;
+  }
   const source = givingWay(open);
   const content = await fingerprint(source);
-  const read = await readMedia(source);
-  if (!open.isUnchanged()) return;
-  const { problem, media } = read;
-  records.keepFile(file.stamp, { content, problem: problem?.slice(0, longestReason) ?? null }, media);
+  const { problem, media } = await readMedia(source);
+  if (!open.isUnchanged()) return false;
+  records.keepFile(file.stamp, { content, problem }, media);
+  return true;
 }
 
 async function readMedia(source: ByteSource): Promise<{ problem: string | null; media: Uint8Array | null }> {

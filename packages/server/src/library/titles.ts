@@ -1,7 +1,7 @@
 import { basename } from "node:path/posix";
 import type { TitleView } from "@snug/protocol";
 import type { FoundFile } from "./folder.ts";
-import { parseVideoName } from "./names.ts";
+import { parseVideoName, shortened } from "./names.ts";
 import { type KnownFile, type Outcome, planOutcome, versionOf } from "./plans.ts";
 import type { Records } from "./records.ts";
 
@@ -124,7 +124,7 @@ function playable(key: string, name: string, ladder: Ladder, notes: readonly str
       durationMicroseconds: outcome.durationMicroseconds,
       size: sizeOf(files),
       renditions: [...outcome.renditions],
-      notes: notes.slice(0, mostNotes).map((note) => note.slice(0, longestNote)),
+      notes: shortNotes(notes),
     },
   };
 }
@@ -133,7 +133,7 @@ function otherTitle(key: string, name: string, ladder: Ladder): Draft {
   const { files, reason } = ladder;
   const heights = files.map(({ path }) => `${parseVideoName(path).height}p`).join(", ");
   const ownKey = [key, ...files.map(({ path }) => path)].join("\0");
-  const ownName = `${name.slice(0, 200)} (${heights.slice(0, 50)})`;
+  const ownName = `${shortened(name, 200)} (${shortened(heights, 50)})`;
   return playable(ownKey, ownName, ladder, [`Not part of “${name}”: ${reason}`]);
 }
 
@@ -154,15 +154,13 @@ function unready(of: {
     view: {
       name,
       state: worst === undefined ? "preparing" : "unplayable",
-      reason: worst?.reason.slice(0, longestNote) ?? null,
+      reason: worst === undefined ? null : shortened(worst.reason, longestNote),
       version: "",
       durationMicroseconds: 0,
       // Not of growing ones: the list would change with every byte that is written.
       size: sizeOf(group.filter(({ state }) => state !== "growing").map(({ file }) => file)),
       renditions: [],
-      notes: rest
-        .slice(0, mostNotes)
-        .map(({ file, reason }) => `${fileName(file)}: ${reason}`.slice(0, longestNote)),
+      notes: shortNotes(rest.map(({ file, reason }) => `${fileName(file)}: ${reason}`)),
     },
   };
 }
@@ -172,5 +170,7 @@ function contentOf(member: GroupFile): string[] {
   return member.state === "unplayable" && member.content !== null ? [member.content] : [];
 }
 
+const shortNotes = (notes: readonly string[]): string[] =>
+  notes.slice(0, mostNotes).map((note) => shortened(note, longestNote));
 const sizeOf = (files: readonly FoundFile[]): number => files.reduce((sum, { size }) => sum + size, 0);
 const fileName = (file: FoundFile): string => basename(file.path).normalize("NFC");

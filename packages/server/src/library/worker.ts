@@ -30,6 +30,7 @@ const records = stack.use(
   openRecords(join(options.data, "library.db"), { format: INDEX_VERSION, now: Date.now }),
 );
 const open = openInside(folder);
+const plans = stack.use(new Plans(records.media, open));
 const catalog = new Catalog({
   walk: () => walkFolder(folder),
   open,
@@ -37,10 +38,10 @@ const catalog = new Catalog({
   now: Date.now,
   log,
   onChanged: (titles, removed) => {
+    plans.retain(new Set(Array.from(catalog.titles(), ({ view }) => view.version)));
     if (ready) post({ type: "changed", titles, removed });
   },
 });
-const plans = stack.use(new Plans(records.media, open));
 const packager = new Packager({ catalog, plans, records });
 const sending = createSending(post);
 // Before the first walk: what happens from now on is not missed.
