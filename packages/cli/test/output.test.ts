@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { operations } from "@snug/protocol";
 import { announcement } from "../src/announcement.ts";
 import { harmless, harmlessLine } from "../src/output.ts";
 import { mpvArguments } from "../src/player.ts";
@@ -75,4 +76,14 @@ test("mpv verifies TLS, trusts the server's own authority, and can't take a URL 
   assert.ok(list.includes("--tls-verify=yes") && list.includes("--tls-ca-file=/h/a.pem"));
   assert.ok(list.includes("--force-media-title=--script=evil"));
   assert.deepEqual(list.slice(-2), ["--", given.url]);
+});
+
+test("P21: a server can send a player nowhere but to its own media", () => {
+  const { response } = operations["grant-create"];
+  const takes = (path: string): boolean => response.safeParse({ path, expires: 1 }).success;
+  assert.ok(takes("/m/AAAA_-09/BBBB/CCCC/master.m3u8"));
+  const elsewhere = ["file:///etc/passwd", "//evil.example/m/x.m3u8", "https://evil.example/m/x.m3u8"];
+  for (const path of [...elsewhere, "/m/../x.m3u8", "/m/x.m3u8?y", "/m/x\u001b[2J.m3u8", "/x.m3u8"]) {
+    assert.ok(!takes(path), path);
+  }
 });

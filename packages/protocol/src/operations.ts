@@ -181,7 +181,14 @@ export const operations = define({
     transport: "socket",
     who: "member",
     request: z.strictObject({ title: TitleId }),
-    response: z.strictObject({ path: z.string().max(300), expires: time }),
+    response: z.strictObject({
+      /** On the server's own origin: players are never sent to another place, or into the file system. */
+      path: z
+        .string()
+        .max(300)
+        .regex(/^\/m\/[A-Za-z0-9_/-]+\.m3u8$/),
+      expires: time,
+    }),
     errors: ["not-found"],
   },
   /** Ends this device's tokens, cookies and grants and closes its connection. */

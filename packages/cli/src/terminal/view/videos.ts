@@ -54,7 +54,7 @@ function playingView(playing: Playing): ReactNode {
     Box,
     { key: "playing", flexDirection: "column", flexShrink: 0, paddingX: 1, paddingTop: 1 },
     h(Text, null, `${lead} ${harmlessLine(playing.name)}`),
-    h(Text, { wrap: "hard" }, playing.url),
+    h(Text, { wrap: "hard" }, harmlessLine(playing.url)),
     playing.authority !== null && h(Text, { dimColor: true }, `The server's authority: ${playing.authority}`),
   );
 }
