@@ -160,6 +160,16 @@ test("I9: a device's key signs no statement", async () => {
   await assert.rejects(take(forged), refused("forbidden", /no key of its/));
 });
 
+test("I9: a statement in the recovery key's name that another key signed is refused", async () => {
+  const { keys, account } = personOf(room, "Bob");
+  const members = membersOf(room, "Bob", "remove", {});
+  members[9] = accountOf(room.directory, account).recoveryKeyId;
+  await assert.rejects(
+    take(await forgeStatement(keys.device, members)),
+    refused("forbidden", /no key of its/),
+  );
+});
+
 test("I10: a statement with a wrong number or a wrong previous is refused", async () => {
   const { keys } = personOf(room, "Bob");
   const bend = async (at: number, value: unknown) => {
@@ -243,6 +253,10 @@ test("I4: RSA keys of other sizes, other exponents, or even moduli are refused",
   assert(key);
   const small = `B${key.n.slice(1)}`; // top bit off: 3067 bits at most
   const even = `${key.n.slice(0, -1)}A`;
+  await assert.rejects(
+    take(await bentGenesis({ signing: { ...genesisOf("Alice").signing, n: small } }), empty),
+    refused("malformed", /not of 3072 bits/),
+  );
   for (const n of [small, even]) {
     await assert.rejects(
       take(await bentGenesis({ encryption: [{ ...key, n }] }), empty),
@@ -315,6 +329,17 @@ test("I12: a device id is never used again, neither in another account nor after
   );
 });
 
+test("I12: a genesis does not take another account's device id either", async () => {
+  const invite = { secret: inviteSecret, inviter: personOf(room, "Alice").account };
+  const eve = await createAccount({ server: room.server, display: "Eve", invite, now: 1 });
+  const { directory } = await take(eve.genesis);
+  const { genesis, signingKeyId } = accountOf(directory, eve.account);
+  const body = { ...genesis, device: { ...genesis.device, device: personOf(room, "Bob").device } };
+  const members = [labels.statement, 1, room.server, null, 0, null, "genesis", 1, body, signingKeyId];
+  const forged = await forgeStatement(eve.keys.signing, members);
+  await assert.rejects(take(forged), refused("conflict", /used before/));
+});
+
 test("I12: an account has at most 16 devices that are not revoked", async () => {
   let now = room;
   for (let devices = 1; devices < 16; devices++) {
@@ -323,6 +348,10 @@ test("I12: an account has at most 16 devices that are not revoked", async () => 
   }
   const more = await nextStatement(now, "Bob", "device-add", (await deviceEntry()).entry);
   await assert.rejects(take(more, now.directory), refused("policy", /at most 16/));
+  const { device } = personOf(room, "Bob");
+  const fewer = await take(await nextStatement(now, "Bob", "device-revoke", { device }), now.directory);
+  now = { ...room, directory: fewer.directory };
+  await take(await nextStatement(now, "Bob", "device-add", (await deviceEntry()).entry), now.directory);
 });
 
 test("I13: a rotation says who signed it: the recovery key quietly, the signing key loudly", async () => {
