@@ -93,7 +93,7 @@ async function checkVersion(root: string): Promise<void> {
 
 async function makeFolder(root: string, fill: (paths: FolderPaths) => Promise<void>): Promise<void> {
   const parent = dirname(root);
-  const made = await mkdir(parent, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+  const made = await makeParents(parent).catch((cause: NodeJS.ErrnoException) => {
     throw unwritable(root, cause);
   });
   const temporary = join(parent, `.${basename(root)}-${randomBytes(6).toString("hex")}`);
@@ -114,6 +114,21 @@ async function makeFolder(root: string, fill: (paths: FolderPaths) => Promise<vo
     if (cause instanceof StartError) throw cause;
     throw unwritable(root, cause as NodeJS.ErrnoException);
   }
+}
+
+/** Makes what is missing of a path, and returns the first folder made. (Node's own recursion never ends below /proc.) */
+async function makeParents(folder: string): Promise<string | undefined> {
+  try {
+    await mkdir(folder);
+    return folder;
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "EEXIST") return undefined;
+    if (code !== "ENOENT" || dirname(folder) === folder) throw cause;
+  }
+  const first = await makeParents(dirname(folder));
+  await mkdir(folder);
+  return first ?? folder;
 }
 
 /** Writes, fsyncs and removes a file: what can't be made durable must not be promised. */

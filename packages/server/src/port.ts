@@ -13,6 +13,9 @@ export interface Listeners {
   readonly tls: HttpsServer;
 }
 
+/** A connection on which nothing moves for this long, either way, is ended. WebSockets have their pings. ms */
+const idle = 120_000;
+
 const timeouts = {
   headersTimeout: limits.authenticate,
   requestTimeout: 30_000,
@@ -32,6 +35,8 @@ export function createListeners(handler: RequestListener, tls: { cert: string; k
     ),
   };
   for (const server of [listeners.plain, listeners.tls]) {
+    // A response that nobody takes holds a file open.
+    server.timeout = idle;
     // A server that doesn't listen doesn't enforce its time limits until it is told that it does.
     server.emit("listening");
   }

@@ -65,6 +65,15 @@ const sweepEvery = 3_600_000;
 
 /** Starts a server. Throws StartError, with the data folder as it was found. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  try {
+    return await start(options);
+  } catch (cause) {
+    if (cause instanceof StartError) throw cause;
+    throw new StartError(`the server can't start: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function start(options: ServerOptions): Promise<RunningServer> {
   await using started = new AsyncDisposableStack();
   const site = new Site(options);
   if (!(await isFolder(options.videos)))

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
@@ -315,8 +316,16 @@ test("P24: a data folder that is in use, newer, or not ours is refused, and left
   assert.match(await start({ port: server.port }), /port \d+ is in use/);
   assert.match(await start({ videos: join(server.data, "none") }), /no videos folder/);
   assert.match(await start({ cert: "/none" }), /go together/);
+  assert.match(await start({ cert: "/none", key: "/none" }), /\/none can't be read \(ENOENT\)/);
+  assert.match(await start({ data: "/proc/snug/data" }), /can't be written and fsynced/);
+  assert.match(await start({ web: "/none" }), /no built web client/);
   assert.match(await start({ name: "not a name" }), /not a host name/);
   await server.close();
+  const damaged = await mkdtemp(join(tmpdir(), "snug-damaged-"));
+  await cp(server.data, damaged, { recursive: true });
+  await writeFile(join(damaged, "snug.db"), "not a database at all");
+  assert.match(await start({ data: damaged }), /^the server can't start: .*not a database/);
+  await rm(damaged, { recursive: true });
   await writeFile(join(server.data, "version"), "2\n");
   const before = await snapshot(server.data);
   assert.match(await start({}), /newer Snug \(version 2, this one knows 1\)/);

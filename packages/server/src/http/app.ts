@@ -60,6 +60,7 @@ export function createApp(of: {
       "x-content-type-options": "nosniff",
       "referrer-policy": "no-referrer",
       "cross-origin-opener-policy": "same-origin",
+      "cross-origin-resource-policy": "same-origin",
     });
     if (!judgement.ok)
       return reply.code(judgement.status).send({ code: "forbidden", message: judgement.why });
