@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { copyFileSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Worker } from "node:worker_threads";
+import { openLibrary } from "../src/library/index.ts";
+import { collect, makeVideo, sampleFolder, testFolders, until } from "./library-fixtures.ts";
+
+const log = (): void => undefined;
+
+test("VL13: each playable title gets its picture once, 640 wide, whatever its file is called", async () => {
+  using folders = testFolders();
+  const name = "-i 'evil' $(touch pwned) `x` %03d \"q\" : [0].mp4";
+  copyFileSync(join(sampleFolder, "Test card_240p.mp4"), join(folders.videos, name));
+  makeVideo(join(folders.videos, "hevc.mp4"), { codec: "libx265" });
+  let versions: string[];
+  {
+    await using library = await openLibrary({ folder: folders.videos, data: folders.data, log });
+    const titles = await until(library, (all) => all.some(({ still }) => still));
+    versions = titles.map(({ version }) => version);
+    assert.deepEqual(titles.map(({ still, state }) => [state, still]).sort(), [
+      ["playable", true],
+      ["unplayable", false],
+    ]);
+    const title = titles.find(({ still }) => still);
+    const file = { title: title?.id ?? "", version: title?.version ?? "", rendition: "", file: "still.jpg" };
+    const found = await library.open(file);
+    assert.deepEqual(jpegSize(await collect(found?.body ?? assert.fail())), [640, 360]);
+  }
+  assert.deepEqual(readdirSync(folders.videos).sort(), [name, "hevc.mp4"].sort());
+  // Kept: there from the first moment on.
+  await using again = await openLibrary({ folder: folders.videos, data: folders.data, log });
+  assert.deepEqual(
+    again
+      .view()
+      .titles.map(({ version, still }) => [version, still])
+      .sort(),
+    [
+      ["", false],
+      [versions.find((version) => version !== ""), true],
+    ],
+  );
+});
+
+test("VL13: without ffmpeg films play, and say that they have no picture", async () => {
+  using folders = testFolders();
+  copyFileSync(join(sampleFolder, "Test card_240p.mp4"), join(folders.videos, "Film.mp4"));
+  const bin = join(folders.data, "bin");
+  mkdirSync(bin);
+  symlinkSync("/bin/sh", join(bin, "sh"));
+  await using library = await openLibrary(
+    { folder: folders.videos, data: folders.data, log },
+    (workerData) =>
+      new Worker(new URL("../src/library/worker.ts", import.meta.url), { workerData, env: { PATH: bin } }),
+  );
+  const [title] = await until(library, ([first]) => first?.state === "playable");
+  assert.ok(title);
+  const names = { title: title.id, version: title.version };
+  const segment = await library.open({ ...names, rendition: "v0", file: "0.m4s" });
+  assert.equal((await collect(segment?.body ?? assert.fail())).length, segment?.length);
+  assert.equal(await library.open({ ...names, rendition: "", file: "still.jpg" }), undefined);
+  assert.equal((await library.detail(title.id)).title.still, false);
+});
+
+/** Width and height from a JPEG's frame header (ITU-T T.81, B.2.2). */
+function jpegSize(bytes: Buffer): [number, number] {
+  for (let at = 2; at + 9 < bytes.length; at += 2 + bytes.readUInt16BE(at + 2)) {
+    if (bytes[at] !== 0xff) break;
+    if (bytes[at + 1] === 0xc0) return [bytes.readUInt16BE(at + 7), bytes.readUInt16BE(at + 5)];
+  }
+  assert.fail("no JPEG");
+}
