@@ -147,7 +147,7 @@ export async function openBrowserClient(): Promise<Client> {
     lookAtInvite: async (link) => {
       if (link.endsWith("spent")) throw new SnugError("invite-invalid", "this link has been used");
       return {
-        serverName: "Snug at lena.example",
+        serverName: "lena.example",
         inviterName: link.endsWith("setup") ? null : "Lena",
         once: true,
       };
@@ -212,7 +212,7 @@ function joined(room: Scenario["room"], written: readonly Letter[]): Joined {
     me: { account: me, device: DeviceId.parse(`${id("dev").slice(0, 21)}A`), name: "Tomasz", role: "admin" },
     server: {
       id: ServerId.parse(id("server")),
-      name: "Snug at lena.example",
+      name: "lena.example",
       origin: self.location.origin,
       authority: null,
     },

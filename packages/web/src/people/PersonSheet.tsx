@@ -118,7 +118,7 @@ function Digits({ number }: { readonly number: Number60 }): ReactElement {
       aria-busy={number.is === "computing"}
     >
       {[0, 4, 8].map((from) => (
-        <span key={from}>{groups.slice(from, from + 4).join(" ")}</span>
+        <span key={from}>{`${groups.slice(from, from + 4).join(" ")} `}</span>
       ))}
     </output>
   );

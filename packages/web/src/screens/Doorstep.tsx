@@ -1,4 +1,5 @@
 import type { ReactElement } from "react";
+import { inWords } from "../client.tsx";
 import { bringHere } from "../engine/session.ts";
 import { Button } from "../parts/Button.tsx";
 import { Card } from "./Card.tsx";
@@ -65,8 +66,8 @@ export function Failed({ why }: { readonly why: string }): ReactElement {
 
 export function Ended({ why }: { readonly why: string }): ReactElement {
   return (
-    <Card title="This device is signed out">
-      <p className={styles.text}>{why}</p>
+    <Card title="Goodbye">
+      <p className={styles.text}>{inWords(why)} Keys and letters are erased from this browser.</p>
       <Button look="main" onClick={again}>
         Start again
       </Button>

@@ -119,12 +119,12 @@ function Entry({ link, invite, onJoined }: EntryProps): ReactElement {
   };
   const inviter = invite.inviterName;
   return (
-    <Card title={inviter === null ? `Set up ${invite.serverName}` : `${inviter} invites you`}>
+    <Card title={inviter === null ? `Set up Snug at ${invite.serverName}` : `${inviter} invites you`}>
       <p className={styles.text}>
         {inviter === null ? "You are the first here and look after this server. " : "to "}
         {inviter === null ? null : (
           <>
-            <strong dir="auto">{invite.serverName}</strong>.{" "}
+            <strong dir="auto">Snug at {invite.serverName}</strong>.{" "}
           </>
         )}
         What you write here can be read by the people you write to, and by nobody else, not even the server.
