@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HttpRequest, Platform, Socket, SocketEvents } from "@snug/client";
@@ -24,7 +24,7 @@ import { type BootedServer, bootServer } from "../../../testing/server.ts";
 /** Node's platform with a clock of the test's, a plug to pull, and a hand on every frame. */
 export class TestPlatform implements Platform {
   readonly origin = null;
-  readonly needsCookie = false;
+  needsCookie = false;
   readonly #real = nodePlatform();
   readonly #sockets = new Set<{ socket: Socket; events: SocketEvents }>();
   readonly #network = new Set<() => void>();
@@ -174,6 +174,18 @@ export class Person implements AsyncDisposable {
     const home = await mkdtemp(join(tmpdir(), "snug-client-"));
     const platform = new TestPlatform();
     const store = wrap(await openNodeStore(home));
+    return new Person(home, await createClient({ store, platform }), store, platform);
+  }
+
+  /** Another program on a copy of somebody's home, made while it was closed. */
+  static async copyOf(original: Person): Promise<Person> {
+    await original.client.close();
+    const home = await mkdtemp(join(tmpdir(), "snug-client-"));
+    await cp(original.home, home, { recursive: true });
+    await original.restart();
+    await original.online();
+    const platform = new TestPlatform();
+    const store = await openNodeStore(home);
     return new Person(home, await createClient({ store, platform }), store, platform);
   }
 

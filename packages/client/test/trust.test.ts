@@ -11,7 +11,7 @@ import {
   rootOf,
   signCheckpoint,
 } from "@snug/crypto/identity";
-import { createAccount, recoverKeys, signStatement } from "@snug/crypto/sealing";
+import { createAccount, recoverKeys, sealLetter, signStatement } from "@snug/crypto/sealing";
 import {
   type DirectoryEntry,
   decodeCbor,
@@ -19,9 +19,13 @@ import {
   Ed25519Public,
   encodeEvent,
   fromBase64url,
+  MessageId,
   type RsaPublic,
+  randomId,
   type StatementBody,
   type StatementKind,
+  type StreamId,
+  textContent,
 } from "@snug/protocol";
 import { type Pair, Person, pair } from "./people.ts";
 
@@ -230,6 +234,30 @@ test("C7: two histories of one size are found by talking, and stay found after a
   assert.equal(code(), "two-histories");
   const id = await bob.client.send(alice.account, "nothing leaves");
   await assert.rejects(bob.client.settled(id), { code: "forbidden", message: /another directory/ });
+});
+
+test("C7: a letter without a checkpoint, as a script writes it, is read", async () => {
+  await using room = await pair();
+  const { alice, bob, server } = room;
+  const directory = await replay(alice, server);
+  const keys = await alice.store.loadKeys();
+  const { account, device } = alice.state.me;
+  const deviceKeyId = directory.accounts.get(account)?.devices.get(device)?.keyId;
+  const to = directory.accounts.get(bob.account)?.encryption.at(-1);
+  assert.ok(keys && deviceKeyId && to);
+  const id = randomId(MessageId);
+  const sealed = await sealLetter({
+    from: { account, device, key: keys.device, deviceKeyId },
+    to: { account: bob.account, ...to },
+    ...{ server: server.serverId, id, counter: 1, time: 0, checkpoint: "", copyOf: null },
+    content: textContent("by the book"),
+  });
+  const [position] = await bob.store.list({ table: "position" });
+  const { stream } = decodeCbor(position?.value ?? new Uint8Array()) as { stream: StreamId };
+  await alice.platform.ask("submit", {
+    ...{ stream, kind: "letter", class: "durable", id, counter: 1, sealed, expires: null },
+  });
+  assert.deepEqual(await bob.arrivals(1), ["by the book"]);
 });
 
 test("C22: a one-use invite verifies both, a counted one neither", async () => {
