@@ -28,6 +28,9 @@ export class Terminal implements AsyncDisposable {
       ...env,
       "bash --norc --noprofile",
     );
+    await terminal.shows(/[#$]/);
+    await terminal.type("PS1='ready$ '; clear");
+    await terminal.press("Enter");
     await terminal.shows(/^ready\$/);
     return terminal;
   }
