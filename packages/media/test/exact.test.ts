@@ -107,6 +107,15 @@ test("V7: sound in MOV whose edit list hides 2,112 samples, not whole frames", a
   await assertExactSound(title, "a0", "a:0");
 });
 
+test("V2: a piece taken out at a cut, whose edit list hides sound frames and parts of one, at 44.1 kHz", async () => {
+  const tone = TONE(8).replace("48000", "44100");
+  const whole = await makeClip(at("whole.mp4"), PICTURE(25, 8), tone, X264, "-g 50 -sc_threshold 0", AAC);
+  const piece = await makeClip(at("piece.mp4"), "-ss 2 -i", whole, "-t 3.1 -c copy");
+  const title = await writeTitle(outOf("piece"), [piece]);
+  await assertExactPicture(title, "v0");
+  await assertExactSound(title, "a0", "a:0");
+});
+
 test("V1: a file that begins at 5 s has the same line as one that begins at 0", async () => {
   const plain = await makeClip(at("at-0.mp4"), PICTURE(25, 6), TONE(6), X264, "-g 50", AAC);
   const shifted = await makeClip(at("at-5.mp4"), "-i", plain, "-c copy -output_ts_offset 5");
