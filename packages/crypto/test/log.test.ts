@@ -90,6 +90,20 @@ test("I17: lines of witnesses are passed over", async () => {
   assert.equal((await openCheckpoint(witnessed, log)).size, 1);
 });
 
+test("I17: a checkpoint whose signature is spelled in other base64, or has another length, is refused", async () => {
+  const log = await makeLog();
+  const note = await signCheckpoint({ ...log, size: 1, root: await rootOf(await grow(1)) });
+  assert.match(note, /[A-Za-z0-9+/]=\n$/);
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const stray = note.replace(/.(?==\n$)/, (last) => alphabet.charAt(alphabet.indexOf(last) + 1));
+  for (const other of [stray, note.replace(/=\n$/, "\n")]) {
+    await assert.rejects(openCheckpoint(other, log), refused("malformed", /base64/));
+  }
+  for (const other of [note.replace(/.{4}\n$/, "\n"), note.replace(/....\n$/, "AAAAAAAA\n")]) {
+    await assert.rejects(openCheckpoint(other, log), refused("forbidden", /not signed by/));
+  }
+});
+
 test("I17: a checkpoint by another key, of another server, or changed anywhere is refused", async () => {
   const log = await makeLog();
   const other = await makeLog();

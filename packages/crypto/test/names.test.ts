@@ -126,6 +126,8 @@ test("I19: a name is neither empty nor longer than 32, before and after normalis
   for (const typed of ["a".repeat(33), "ﬃ".repeat(11), "ß".repeat(17), "ﷺ".repeat(3), "a".repeat(100_000)]) {
     assert.throws(() => normalizeName(typed), long);
   }
+  // Bounded as typed, before anything is normalised.
+  assert.throws(() => normalizeName(`${" ".repeat(128)}a`), long);
   assert.throws(() => normalizeName("a\ud800"), refused("name-invalid", /surrogate/));
 });
 

@@ -189,6 +189,10 @@ test("I23: the binding proves the joiner's keys to the inviter, and to nobody el
   const elsewhere = (await sha256(new Uint8Array())) as string as typeof room.server;
   assert.equal(await checkInviteBinding({ ...of, server: elsewhere }), false);
   assert.equal(await checkInviteBinding({ ...of, genesis: { ...genesis, invite: null } }), false);
+  assert(genesis.invite);
+  const claimed = { ...genesis, invite: { ...genesis.invite, inviter: bob.account } };
+  assert.equal(await checkInviteBinding({ ...of, genesis: claimed }), false);
+  assert.equal(await checkInviteBinding({ ...of, genesis: claimed, inviter: bob.account }), false);
 });
 
 test("I23: a server that swaps any key of the joiner breaks the binding", async () => {

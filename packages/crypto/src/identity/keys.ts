@@ -87,7 +87,6 @@ export async function verifyEd25519(
   bytes: Uint8Array<ArrayBuffer>,
   signature: Uint8Array<ArrayBuffer>,
 ): Promise<boolean> {
-  if (signature.length !== 64) return false;
   return crypto.subtle.verify("Ed25519", await importOnce("Ed25519", key), signature, bytes);
 }
 

@@ -44,7 +44,7 @@ function signatureOf(lines: string, name: string, hash: Uint8Array): Uint8Array<
     const [, signer, encoded = ""] = line.split(" ");
     if (signer !== name) continue;
     const bytes = decodeBase64(encoded);
-    if (bytes.length === 68 && hash.every((byte, at) => byte === bytes[at])) return bytes.slice(4);
+    if (hash.every((byte, at) => byte === bytes[at])) return bytes.slice(4);
   }
   return undefined;
 }
