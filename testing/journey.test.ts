@@ -218,7 +218,7 @@ describe("the main job", () => {
         (element: HTMLVideoElement, at: number) => {
           element.currentTime = at;
         },
-        (frame + 0.5) / SAMPLE.frameRate,
+        (frame + 0.03) / SAMPLE.frameRate,
       );
       seen.push(await eventually(`picture ${frame}`, async () => (await seenPictures(page)).at(-1)));
     }

@@ -43,13 +43,25 @@ export async function readBundle(folder: string): Promise<ReadonlyMap<string, Bu
   return bundle;
 }
 
-/** Serves the bundle; `/` and the invite's path show its page. */
+/** The page's own addresses: a reload or a bookmark of one shows the page, which finds its way itself. */
+const pagePaths = [
+  "/",
+  invitePath,
+  "/chats",
+  "/chats/:account",
+  "/watch",
+  "/watch/:title",
+  "/people",
+  "/settings",
+];
+
+/** Serves the bundle; the page's addresses show its page. */
 export function bundleRoutes(app: FastifyInstance, bundle: ReadonlyMap<string, BundleFile>): void {
   for (const [path, file] of bundle) {
     app.get(path, (request, reply) => sendFile(request, reply, { path, file }));
   }
   const page = bundle.get("/index.html");
-  for (const path of ["/", invitePath]) {
+  for (const path of pagePaths) {
     app.get(path, (request, reply) =>
       page
         ? sendFile(request, reply, { path, file: page })
