@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { Incarnation, randomId, SnugError } from "@snug/protocol";
 import { StartError } from "../src/startError.ts";
+import { faultOf } from "../src/store/faults.ts";
 import { makeDatabase } from "../src/store/schema.ts";
 import { SqliteStore } from "../src/store/sqliteStore.ts";
 import { type StoreUnderTest, storeContract } from "./storeContract.ts";
@@ -33,7 +34,24 @@ test("D7: an unexpected fault fails its whole batch, and nothing of it is there"
   for (const result of results) {
     assert.ok(result.status === "rejected" && result.reason instanceof SnugError);
     assert.equal(result.reason.code, "internal");
+    assert.doesNotMatch(result.reason.message, /passes/);
+    assert.match((result.reason.cause as Error).message, /no such table: passes/);
   }
+});
+
+test("D7: a full disk is said as such, before anything is acknowledged; other faults stay inside", () => {
+  using small = new DatabaseSync(":memory:");
+  small.exec("PRAGMA max_page_count=2; CREATE TABLE things (thing BLOB)");
+  const fault = (sql: string): string => {
+    try {
+      small.exec(sql);
+      return "none";
+    } catch (cause) {
+      return faultOf(cause).code;
+    }
+  };
+  assert.equal(fault("INSERT INTO things VALUES (zeroblob(100000))"), "unavailable");
+  assert.equal(fault("INSERT INTO nothing VALUES (1)"), "internal");
 });
 
 test("P24: a database of a newer schema is refused", async () => {

@@ -1,5 +1,6 @@
 import { type ErrorCode, SnugError } from "@snug/protocol";
 import type { FastifyReply } from "fastify";
+import { isFault } from "../store/faults.ts";
 
 const statuses: Readonly<Record<ErrorCode, number>> = {
   malformed: 400,
@@ -35,7 +36,10 @@ export function toSnugError(
   cause: Error & { statusCode?: number | undefined },
   report: (cause: unknown) => void,
 ): SnugError {
-  if (cause instanceof SnugError) return cause;
+  if (cause instanceof SnugError) {
+    if (isFault(cause)) report(cause);
+    return cause;
+  }
   const status = cause.statusCode ?? 500;
   if (status === 413) return new SnugError("too-large", "the body is too large");
   if (status < 500) return new SnugError("malformed", "the request is not of its form");

@@ -15,6 +15,7 @@ import {
 } from "@snug/protocol";
 import type { RawData, WebSocket } from "ws";
 import type { Principal, Room } from "../room.ts";
+import { isFault } from "../store/faults.ts";
 import { handlers } from "./handlers.ts";
 import { signIn } from "./signIn.ts";
 import { Subscription } from "./subscription.ts";
@@ -244,7 +245,7 @@ export class Connection {
       if (this.#state.is !== "closed") this.#write(encodeResponse(number, answer));
       if (name === "sign-out") this.close("signedOut");
     } catch (cause) {
-      if (!(cause instanceof SnugError)) this.#report(cause);
+      if (isFault(cause)) this.#report(cause);
       const error =
         cause instanceof SnugError
           ? cause

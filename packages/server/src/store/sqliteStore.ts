@@ -231,7 +231,11 @@ export class SqliteStore implements Store {
       const waiting = this.#waiting.get(result.number);
       this.#waiting.delete(result.number);
       if ("value" in result) waiting?.resolve(result.value as never);
-      else waiting?.reject(new SnugError(result.code, result.message));
+      else if ("code" in result) waiting?.reject(new SnugError(result.code, result.message));
+      else {
+        const { code, message, inside } = result.fault;
+        waiting?.reject(new SnugError(code, message, { cause: new Error(inside) }));
+      }
     }
   }
 

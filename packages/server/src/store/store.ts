@@ -92,7 +92,8 @@ export interface Quota {
 
 /**
  * What the server remembers: domain operations, each one transaction, durable (fsynced) when its promise resolves.
- * Refusals are SnugErrors, decided before anything is written; anything else that goes wrong is `internal`.
+ * Refusals are SnugErrors, decided before anything is written; anything else that goes wrong is `internal`, or
+ * `unavailable` when the disk refuses, with the reason as its cause.
  * `packages/server/test/storeContract.ts` says in tests what every implementation owes.
  */
 export interface Store extends AsyncDisposable {

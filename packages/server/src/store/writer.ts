@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { type ErrorCode, SnugError } from "@snug/protocol";
+import { type Fault, faultOf } from "./faults.ts";
 import { openDatabase } from "./schema.ts";
 import { Writes } from "./writes.ts";
 
@@ -12,7 +13,8 @@ export type WriteCall = {
 /** How one call went: only after its batch was committed and fsynced. */
 export type WriteResult =
   | { readonly number: number; readonly value: unknown }
-  | { readonly number: number; readonly code: ErrorCode; readonly message: string };
+  | { readonly number: number; readonly code: ErrorCode; readonly message: string }
+  | { readonly number: number; readonly fault: Fault };
 
 if (!parentPort) throw new Error("the writer runs as a worker");
 serve(parentPort, (workerData as { path: string }).path);
@@ -47,8 +49,8 @@ function serve(port: MessagePort, path: string): void {
     } catch (cause) {
       // Anything unexpected fails the whole batch: nobody is told of a row that is not there.
       if (database.isTransaction) database.exec("ROLLBACK");
-      const message = `the change could not be stored: ${(cause as Error).message}`;
-      return calls.map(({ number }) => ({ number, code: "internal", message }));
+      const fault = faultOf(cause);
+      return calls.map(({ number }) => ({ number, fault }));
     }
   }
 
