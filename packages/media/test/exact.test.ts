@@ -78,12 +78,16 @@ test("V2: sound that begins before the picture is cut off at 0, to the sample", 
   await assertExactSound(title, "a0", "a:0");
 });
 
-test("V2: sound that begins after the picture is preceded by silence", async () => {
-  // ffmpeg writes it as an empty edit of 0.7 s less the priming, and then presents the priming too.
-  const file = await makeClip(at("late.mp4"), PICTURE(25, 6), "-itsoffset 0.7", TONE(5), X264, "-g 50", AAC);
-  const title = await writeTitle(outOf("late"), [file]);
-  await assertExactPicture(title, "v0");
-  await assertExactSound(title, "a0", "a:0", 32544);
+test("V2: sound that begins after the picture is preceded by silence, of 1, 2 or 6 channels", async () => {
+  for (const channels of [1, 2, 6]) {
+    // ffmpeg writes it as an empty edit of 0.7 s less the priming, and then presents the priming too.
+    const late = ["-itsoffset 0.7", TONE(3), X264, "-g 50", AAC, `-ac ${channels}`];
+    const file = await makeClip(at(`late-${channels}.mp4`), PICTURE(25, 4), ...late);
+    const title = await writeTitle(outOf(`late-${channels}`), [file]);
+    assert.equal(title.plan.renditions[1]?.channels, channels);
+    await assertExactPicture(title, "v0");
+    await assertExactSound(title, "a0", "a:0", 32544);
+  }
 });
 
 test("V7: sound in MOV whose edit list hides 2,112 samples, not whole frames", async () => {

@@ -72,6 +72,10 @@ export async function assertExactSound(
   assert.equal(ours.start, 0, "what lies before 0 is not heard");
   const skipped = zero - source.start;
   assert.equal(Math.max(0, -skipped), silence, "samples of silence before the sound");
+  assert.ok(
+    ours.samples.subarray(0, silence).every((sample) => sample === 0),
+    "silence is silent",
+  );
   const wanted = source.samples.subarray(Math.max(0, skipped));
   const heard = ours.samples.subarray(silence);
   assert.equal(heard.length, wanted.length, "number of samples");
