@@ -40,7 +40,10 @@ function endWithReader(): void {
 
 function createProgram(): Command {
   const program = new Command("snug")
-    .description("Talk end-to-end encrypted and watch video together on a server of your own.")
+    .description(
+      "Talk end-to-end encrypted and watch video together on a server of your own.\n" +
+        "Without a command: the terminal client.",
+    )
     .version(version, "--version", "print the version")
     .helpOption("--help", "print help for a command")
     .configureHelp({ showGlobalOptions: true })
