@@ -252,6 +252,7 @@ describe("the main job", () => {
     await page.reload();
     await video.waitFor();
     await watchPictures(page);
+    if (await video.evaluate((element: HTMLVideoElement) => element.paused)) await page.keyboard.press("k");
     await eventually("it plays", async () => (await seenPictures(page)).length > 3);
     await server.restart("SIGTERM");
     await video.evaluate((element: HTMLVideoElement) => {
