@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { randomId, SnugError, TitleDetail, TitleId, type TitleView } from "@snug/protocol";
+import { createAnnouncing } from "../src/library/announcing.ts";
 import { type Library, openLibrary } from "../src/library/index.ts";
 import { type Answer, chunksAhead } from "../src/library/messages.ts";
 import { createReceiving } from "../src/library/receiving.ts";
@@ -119,6 +120,26 @@ test("VL14: the revision rises with each change, also over a restart", async () 
     revisions,
     [...new Set(revisions)].sort((a, b) => a - b),
   );
+});
+
+test("VL14: changes that follow each other closely are announced together, the first at once", ({ mock }) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const told: [string[], string[]][] = [];
+  using announcing = createAnnouncing((changed, removed) => {
+    told.push([changed.map(({ name }) => name), [...removed]]);
+  });
+  const [one, two] = [randomId(TitleId), randomId(TitleId)];
+  const named = (id: TitleId, name: string) => ({ id, name }) as TitleView;
+  announcing.add([named(one, "first")], []);
+  assert.deepEqual(told.splice(0), [[["first"], []]]);
+  announcing.add([named(one, "second"), named(two, "other")], []);
+  announcing.add([named(one, "third")], [two]);
+  assert.equal(told.length, 0);
+  mock.timers.tick(500);
+  assert.deepEqual(told.splice(0), [[["third"], [two]]]);
+  mock.timers.tick(500);
+  announcing.add([named(one, "fourth")], []);
+  assert.deepEqual(told, [[["fourth"], []]]);
 });
 
 test("VL11: a missing folder of videos, or an index that is none, ends the start in one line", async () => {

@@ -1,3 +1,2 @@
-export { type Library, type LibraryOptions, openLibrary } from "./library.ts";
-export type { FoundBody } from "./link.ts";
-export { type MediaRouteOptions, mediaRoutes } from "./routes.ts";
+export { type Library, openLibrary } from "./library.ts";
+export { mediaRoutes } from "./routes.ts";

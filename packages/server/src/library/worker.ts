@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { INDEX_VERSION } from "@snug/media";
+import { createAnnouncing } from "./announcing.ts";
 import { Catalog, settleTime } from "./catalog.ts";
 import { openInside, walkFolder } from "./folder.ts";
 import type { Answer, Ask, WorkerOptions } from "./messages.ts";
@@ -31,6 +32,9 @@ const records = stack.use(
 );
 const open = openInside(folder);
 const plans = stack.use(new Plans(records.media, open));
+const announcing = stack.use(
+  createAnnouncing((titles, removed) => post({ type: "changed", titles, removed })),
+);
 const catalog = new Catalog({
   walk: () => walkFolder(folder),
   open,
@@ -39,7 +43,7 @@ const catalog = new Catalog({
   log,
   onChanged: (titles, removed) => {
     plans.retain(new Set(Array.from(catalog.titles(), ({ view }) => view.version)));
-    if (ready) post({ type: "changed", titles, removed });
+    if (ready) announcing.add(titles, removed);
   },
 });
 const packager = new Packager({ catalog, plans, records });
