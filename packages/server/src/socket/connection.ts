@@ -16,6 +16,7 @@ import {
 import type { RawData, WebSocket } from "ws";
 import type { Principal, Room } from "../room.ts";
 import { isFault } from "../store/faults.ts";
+import type { Present } from "./connections.ts";
 import { handlers } from "./handlers.ts";
 import { signIn } from "./signIn.ts";
 import { Subscription } from "./subscription.ts";
@@ -35,7 +36,7 @@ type State =
   | { readonly is: "closed" };
 
 /** One device's WebSocket: awaiting sign-in → live → closed. */
-export class Connection {
+export class Connection implements Present {
   readonly #room: Room;
   readonly #socket: WebSocket;
   readonly #raw: Duplex;

@@ -7,12 +7,22 @@ import {
   type MessageId,
   type Row,
 } from "@snug/protocol";
-import type { Connection } from "./connection.ts";
+
+/** One signed-in device's connection, as the others see it. */
+export interface Present {
+  /** Sends an event's frame. */
+  push(frame: Uint8Array): void;
+  /** A row of one of its account's streams was stored. */
+  appended(row: Row): void;
+  /** Asks whether the link lives. */
+  ping(): void;
+  close(why: "replaced" | "signedOut" | "goingAway"): void;
+}
 
 /** Everybody who is signed in now, by device. */
 export class Connections {
-  readonly #byDevice = new Map<DeviceId, Connection>();
-  readonly #byAccount = new Map<AccountId, Set<Connection>>();
+  readonly #byDevice = new Map<DeviceId, Present>();
+  readonly #byAccount = new Map<AccountId, Set<Present>>();
 
   /** Accounts with at least one connection. */
   online(): AccountId[] {
@@ -20,7 +30,7 @@ export class Connections {
   }
 
   /** Takes a connection that has just signed in; an older one of the same device gives way. */
-  add(connection: Connection, account: AccountId, device: DeviceId): void {
+  add(connection: Present, account: AccountId, device: DeviceId): void {
     const older = this.#byDevice.get(device);
     const present = this.#byAccount.get(account);
     // To the others: the newcomer reads who is online in its answer.
@@ -31,7 +41,7 @@ export class Connections {
   }
 
   /** Forgets a closed connection; the account is offline at once when it was the last. */
-  remove(connection: Connection, account: AccountId, device: DeviceId): void {
+  remove(connection: Present, account: AccountId, device: DeviceId): void {
     if (this.#byDevice.get(device) === connection) this.#byDevice.delete(device);
     const present = this.#byAccount.get(account);
     if (!present?.delete(connection) || present.size > 0) return;
@@ -39,7 +49,7 @@ export class Connections {
     this.broadcast("presence", { account, online: false });
   }
 
-  ofDevice(device: DeviceId): Connection | undefined {
+  ofDevice(device: DeviceId): Present | undefined {
     return this.#byDevice.get(device);
   }
 
