@@ -10,7 +10,7 @@ export type Route =
   | { readonly at: "join" };
 
 /** A path → its place; unknown ones lead to the chats. Ids are only compared with known ones, so their form is not checked. */
-export function routeOf(path: string): Route {
+function routeOf(path: string): Route {
   const [, at, id] = path.split("/");
   switch (at) {
     case "watch":
@@ -24,7 +24,7 @@ export function routeOf(path: string): Route {
   }
 }
 
-export function pathOf(route: Route): string {
+function pathOf(route: Route): string {
   switch (route.at) {
     case "chats":
       return route.account ? `/chats/${route.account}` : "/chats";

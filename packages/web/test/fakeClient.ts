@@ -115,7 +115,11 @@ function library(room: Scenario["room"]): Joined["library"] {
   };
 }
 
-/** A room without a server: the door of the client, and behind it what the scenario says. */
+/**
+ * A room without a server: the door of the client, and behind it what the scenario says.
+ *
+ * @public The bundle of the tests imports it in place of `@snug/client/browser`.
+ */
 export async function openBrowserClient(): Promise<Client> {
   const scenario = (await (await fetch("/fixture.json")).json()) as Scenario;
   const { room } = scenario;

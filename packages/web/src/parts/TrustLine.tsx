@@ -4,7 +4,7 @@ import type { ReactElement } from "react";
 import styles from "./trust.module.css";
 
 /** How well this person is known, in words. */
-export function trustInWords(person: Person): string {
+function trustInWords(person: Person): string {
   if (person.removed) return "Left this server";
   switch (person.trust.how) {
     case "verified":
