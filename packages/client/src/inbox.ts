@@ -47,6 +47,12 @@ export interface InboxParts {
   readonly arrived: (letters: readonly Letter[]) => void;
 }
 
+/** What a batch of rows brings, until it is stored. */
+interface Batch {
+  readonly marks: Set<string>;
+  readonly counters: Map<string, number>;
+}
+
 type Verdict =
   | { readonly is: "letter"; readonly letter: Omit<StoredLetter, "order">; readonly mark: string }
   | { readonly is: "known"; readonly mark: string }
@@ -58,6 +64,7 @@ export class Inbox {
   readonly #order = new Turns();
   readonly #senders = new Map<string, number>();
   #position: Position;
+  #failed: Pick<Link, "request"> | null = null;
   #acknowledged = 0;
   #acknowledging = false;
   /** What the server had when it was last asked. */
@@ -118,15 +125,27 @@ export class Inbox {
   take(event: EventOf<"rows">, link: Pick<Link, "request">): Promise<void> {
     if (event.stream !== this.#position.stream) return Promise.resolve();
     return this.#order.run(async () => {
-      const rows = event.rows.filter((row) => row.seq > this.#position.seq);
-      const end = await this.#checkChain(rows);
-      const verdicts: Verdict[] = [];
-      const fresh = new Set<string>();
-      for (const row of rows) verdicts.push(await this.#judge(row, fresh, link));
-      await this.#store(rows, verdicts, end);
+      // What was pushed behind a batch that failed does not continue what is stored; the next link brings it again.
+      if (this.#failed === link) return;
+      try {
+        await this.#takeRows(event.rows, link);
+      } catch (error) {
+        this.#failed = link;
+        throw error;
+      }
       this.#acknowledge(link);
+      // Whoever waits in caughtUp goes on.
       if (this.#position.seq >= this.#head) for (const settle of this.#behind.splice(0)) settle();
     });
+  }
+
+  async #takeRows(pushed: readonly Row[], link: Pick<Link, "request">): Promise<void> {
+    const rows = pushed.filter((row) => row.seq > this.#position.seq);
+    const end = await this.#checkChain(rows);
+    const batch: Batch = { marks: new Set(), counters: new Map() };
+    const verdicts: Verdict[] = [];
+    for (const row of rows) verdicts.push(await this.#judge(row, batch, link));
+    await this.#store(rows, verdicts, { end, batch });
   }
 
   /** Dense numbers, each row's hash over its header and the hash before (C18). */
@@ -150,22 +169,22 @@ export class Inbox {
     return at;
   }
 
-  async #judge(row: Row, fresh: Set<string>, link: Pick<Link, "request">): Promise<Verdict> {
+  async #judge(row: Row, batch: Batch, link: Pick<Link, "request">): Promise<Verdict> {
     const { log, me, records } = this.#parts;
     const mark = `${row.account}:${row.id}`;
-    if (fresh.has(mark) || (await records.get("received", mark))) return { is: "known", mark };
+    if (batch.marks.has(mark) || (await records.get("received", mark))) return { is: "known", mark };
     try {
       const { id, time, content, checkpoint, copyOf } = await this.#open(row, link);
       const name = log.directory.accounts.get(row.account)?.display ?? "somebody";
       // A script that writes letters by the book alone knows of no checkpoint (L6).
       if (checkpoint !== "") await log.compare(checkpoint, name, link);
-      fresh.add(mark);
+      batch.marks.add(mark);
       const thread = row.account === me ? (copyOf ?? me) : row.account;
       // A copy of our own that this store doesn't know: it was put back to an older state, and is filled again.
       const state =
         row.account === me
           ? ({ is: "accepted" } as const)
-          : ({ is: "received", gapBefore: this.#count(row) > 1 } as const);
+          : ({ is: "received", gapBefore: this.#count(row, batch) > 1 } as const);
       return { is: "letter", letter: { id, thread, from: row.account, time, content, state }, mark };
     } catch (error) {
       if (!(error instanceof SnugError)) throw error;
@@ -191,14 +210,18 @@ export class Inbox {
   }
 
   /** How far this sender's counter moved; below 1 for a late row. */
-  #count(row: Row): number {
+  #count(row: Row, { counters }: Batch): number {
     const key = senderKey(row);
-    const last = this.#senders.get(key) ?? 0;
-    this.#senders.set(key, Math.max(last, row.counter));
+    const last = counters.get(key) ?? this.#senders.get(key) ?? 0;
+    counters.set(key, Math.max(last, row.counter));
     return row.counter - last;
   }
 
-  async #store(rows: readonly Row[], verdicts: readonly Verdict[], end: Position): Promise<void> {
+  async #store(
+    rows: readonly Row[],
+    verdicts: readonly Verdict[],
+    { end, batch }: { readonly end: Position; readonly batch: Batch },
+  ): Promise<void> {
     if (rows.length === 0) return;
     const { turns, letters, records, notices, log } = this.#parts;
     const refusals: { show(): void }[] = [];
@@ -206,9 +229,6 @@ export class Inbox {
     rows.forEach((row, at) => {
       changes.push(put("rows", numberKey(row.seq), { row: encodeCbor({ ...row }) }));
       if (row.seq > keptRows) changes.push(put("rows", numberKey(row.seq - keptRows), null));
-      changes.push(
-        put("senders", senderKey(row), { counter: this.#senders.get(senderKey(row)) ?? row.counter }),
-      );
       const verdict = verdicts[at];
       if (!verdict) return;
       if (verdict.is !== "refused") {
@@ -223,12 +243,14 @@ export class Inbox {
       changes.push(notice.change);
       refusals.push(notice);
     });
+    for (const [key, counter] of batch.counters) changes.push(put("senders", key, { counter }));
     await turns.run(async () => {
       const added = letters.add(
         verdicts.flatMap((verdict) => (verdict.is === "letter" ? [verdict.letter] : [])),
       );
       await records.commit([...changes, ...added.changes]);
       this.#position = end;
+      for (const [key, counter] of batch.counters) this.#senders.set(key, counter);
       added.apply();
       for (const refusal of refusals) refusal.show();
       this.#parts.arrived(added.letters.filter((letter) => letter.state.is === "received"));

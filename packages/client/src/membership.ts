@@ -240,7 +240,7 @@ export class Membership {
         if (!(error instanceof SnugError)) throw error;
         if (error.code === "upgrade") throw new Stop("upgrade", error.message);
         if (error.code !== "unauthenticated" && error.code !== "forbidden") throw error;
-        if (this.#leaving) void this.#parts.left();
+        if (this.#leaving) this.#parts.left().catch(this.#broken);
         throw new Stop(error.code, `the server does not let this device in any more: ${error.message}`);
       });
     if (signed.server !== hello.server || signed.inbox !== this.inbox.position.stream) {
@@ -301,7 +301,7 @@ export class Membership {
   #directoryChanged(): void {
     this.#parts.changed();
     const me = this.log.directory.accounts.get(this.#room.account);
-    if (me?.removed && this.#leaving) void this.#parts.left();
+    if (me?.removed && this.#leaving) this.#parts.left().catch(this.#broken);
     this.outbox.kick();
   }
 

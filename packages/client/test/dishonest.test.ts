@@ -39,7 +39,7 @@ async function stopped(person: Person, code: string): Promise<string> {
   return person.state.notices.at(-1)?.text ?? "";
 }
 
-test("C19: changed sealed bytes are refused with a mark and a loud notice, and what follows is read", async () => {
+test("C19, C21: changed sealed bytes are refused with a mark and a loud notice, and what follows is read", async () => {
   await using room = await pair();
   const { alice, bob } = room;
   lie(bob, (frame) => {
@@ -139,7 +139,7 @@ test("C6: fewer statements than before are refused as rolled back", async () => 
   await assert.rejects(bob.client.settled(await bob.client.send(bob.account, "x")), { code: "rolled-back" });
 });
 
-test("C6: a checkpoint that another key signed is refused", async () => {
+test("C6: a checkpoint that the pinned log key did not sign is refused", async () => {
   await using room = await pair();
   const { bob, server } = room;
   await bob.unplug();

@@ -24,7 +24,7 @@ for (const { title, run } of storeContract) {
   });
 }
 
-test("C25: a second process is refused with words, and the first works on", async () => {
+test("C1: a second process is refused with words, and the first works on", async () => {
   await using at = await home();
   await using store = await openNodeStore(at.path);
   await store.commit([{ table: "a", key: "k", value: new Uint8Array([1]) }]);

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import type { Store } from "@snug/client";
 import {
   decodeCbor,
   decodeRequest,
   decodeServerFrame,
+  encodeCbor,
   encodeError,
   type RequestOf,
   SnugError,
 } from "@snug/protocol";
 import { startServer } from "@snug/server";
-import { type Person, pair } from "./people.ts";
+import { failingAt, type Person, pair } from "./people.ts";
 
 /** The submits that leave a person's device, as they leave. */
 function watchSubmits(person: Person): RequestOf<"submit">[] {
@@ -40,21 +40,6 @@ function loseNextAck(person: Person): Promise<void> {
       resolve();
       return null;
     };
-  });
-}
-
-/** A store that fails at a commit as a device without power does: nothing of it is written. */
-function failingAt(store: Store, fails: (tables: readonly string[]) => boolean): Store {
-  return new Proxy(store, {
-    get(target, name) {
-      const value = Reflect.get(target, name) as unknown;
-      if (typeof value !== "function") return value;
-      if (name !== "commit") return value.bind(target) as unknown;
-      return async (changes: Parameters<Store["commit"]>[0]) => {
-        if (fails(changes.map(({ table }) => table))) throw new Error("no power");
-        await store.commit(changes);
-      };
-    },
   });
 }
 
@@ -160,7 +145,7 @@ test("C9: one letter is under way for each stream, in the order of the counters"
   );
 });
 
-test("C14: an accepted letter leaves a copy sealed to oneself; a store put back to its beginning fills again from it", async () => {
+test("C13, C14: an accepted letter leaves a copy sealed to oneself; a store put back to its beginning fills again from it", async () => {
   await using room = await pair();
   const { alice, bob } = room;
   // What alice's device knew before she wrote.
@@ -187,7 +172,7 @@ test("C14: an accepted letter leaves a copy sealed to oneself; a store put back 
   assert.equal(letter?.id, id);
   assert.equal(letter?.text, "remember");
   assert.equal(letter?.from, alice.account);
-  // C13: the server has seen more than this store knows; it says so, and goes on behind.
+  // The server has seen more than this store knows; it says so, and goes on behind.
   assert.match(alice.state.notices[0]?.text ?? "", /put back to an older state/);
   await alice.client.send(bob.account, "and on");
   assert.deepEqual(await bob.arrivals(2), ["remember", "and on"]);
@@ -219,4 +204,70 @@ test("C10: what the server can't take for now is held with words and offered aga
   alice.platform.advance(30_000);
   await alice.last(bob.account, "delivered");
   assert.deepEqual(await bob.texts(alice.account), ["patience"]);
+});
+
+test("C11: a counter that the server does not expect is made anew behind the server's own", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const [position] = await bob.store.list({ table: "position" });
+  const { stream } = decodeCbor(position?.value ?? new Uint8Array()) as { stream: string };
+  const value = encodeCbor({ sealed: 5, accepted: 0 });
+  await alice.store.commit([{ table: "counters", key: stream, value }]);
+  await alice.restart();
+  const submits = watchSubmits(alice);
+  await alice.online();
+  const id = await alice.client.send(bob.account, "counted wrongly");
+  await alice.client.settled(id);
+  assert.deepEqual(await bob.arrivals(1), ["counted wrongly"]);
+  const own = submits.filter((submit) => submit.stream === stream);
+  assert.deepEqual(
+    own.map(({ counter }) => counter),
+    [6, 1],
+  );
+  assert.deepEqual(
+    own.map((submit) => submit.id),
+    [id, id],
+  );
+});
+
+test("C13: a server that has lost what it acknowledged is refused", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await alice.client.settled(await alice.client.send(bob.account, "one"));
+  await alice.unplug();
+  alice.platform.onReceived = (bytes) => {
+    const frame = decodeCbor(bytes) as { type: string; body: Record<string, unknown> };
+    if (frame.type !== "response" || !("counters" in frame.body)) return bytes;
+    return encodeCbor({ ...frame, body: { ...frame.body, counters: [] } });
+  };
+  alice.platform.plug();
+  await alice.until("stopped", (s) => s.phase === "joined" && s.connection.is === "stopped");
+  const { connection } = alice.state;
+  assert.equal(connection.is === "stopped" && connection.code, "rolled-back");
+});
+
+test("C17: what could not be stored is not acknowledged, and comes again", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  let failures = 0;
+  await bob.restart((store) =>
+    failingAt(
+      store,
+      (tables) => tables.includes("position") && tables.includes("letters") && failures++ === 0,
+    ),
+  );
+  await bob.online();
+  await alice.client.send(bob.account, "one");
+  await bob.until("offline", (s) => s.phase === "joined" && s.connection.is === "offline");
+  assert.deepEqual(bob.arrived, []);
+  await alice.last(bob.account, "accepted");
+  await alice.client.send(bob.account, "two");
+  bob.platform.advance(1_000);
+  assert.deepEqual(await bob.arrivals(2), ["one", "two"]);
+  await alice.last(bob.account, "delivered");
+  const letters = await bob.client.letters({ thread: alice.account, most: 9 });
+  assert.deepEqual(
+    letters.map(({ state }) => state.is === "received" && state.gapBefore),
+    [false, false],
+  );
 });

@@ -264,6 +264,21 @@ export class Person implements AsyncDisposable {
   }
 }
 
+/** A store that fails at a commit as a device without power does: nothing of it is written. */
+export function failingAt(store: Store, fails: (tables: readonly string[]) => boolean): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== "function") return value;
+      if (name !== "commit") return value.bind(target) as unknown;
+      return async (changes: Parameters<Store["commit"]>[0]) => {
+        if (fails(changes.map(({ table }) => table))) throw new Error("no power");
+        await store.commit(changes);
+      };
+    },
+  });
+}
+
 const patience = 20_000;
 
 /** Resolves at the change that makes it so; the limit only ends a test that has failed. */

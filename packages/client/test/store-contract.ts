@@ -107,7 +107,7 @@ export const storeContract: readonly Case[] = [
     },
   },
   {
-    title: "C25: a second opening is refused while the first is there",
+    title: "C1: a second opening is refused while the first is there",
     async run(place) {
       const store = await place.open();
       await store.commit([{ table: "a", key: "k", value: bytes(1) }]);

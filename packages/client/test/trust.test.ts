@@ -16,6 +16,8 @@ import {
   type DirectoryEntry,
   decodeCbor,
   decodeInviteLink,
+  decodeRequest,
+  decodeServerFrame,
   Ed25519Public,
   encodeEvent,
   fromBase64url,
@@ -141,6 +143,34 @@ test("C12: what was sealed to a key that was replaced meanwhile is sealed anew u
   assert.equal(after.id, id);
   assert.equal(after.sealed.counter, before.sealed.counter);
   assert.notEqual(after.sealed.keyId, before.sealed.keyId);
+});
+
+test("C11: a letter that the server has as it was sealed before its recipient's keys changed is accepted", async () => {
+  await using room = await pair();
+  const { alice, bob, server } = room;
+  const submitted = new Set<number>();
+  alice.platform.onSent = (frame) => {
+    const request = decodeRequest(frame);
+    if ("name" in request && request.name === "submit") submitted.add(request.number);
+    return frame;
+  };
+  const lost = new Promise<void>((resolve) => {
+    alice.platform.onReceived = (bytes) => {
+      const frame = decodeServerFrame(bytes);
+      if (frame.type !== "response" || !submitted.has(frame.number)) return bytes;
+      resolve();
+      return null;
+    };
+  });
+  const id = await alice.client.send(bob.account, "just before");
+  await lost;
+  await alice.unplug();
+  alice.platform.onReceived = (bytes) => bytes;
+  await append({ person: bob, server, by: "recovery" }, "rotate", await renewed);
+  await alice.plug();
+  await alice.client.settled(id);
+  assert.deepEqual(await bob.arrivals(1), ["just before"]);
+  await alice.last(bob.account, "delivered");
 });
 
 test("C15: nothing is sealed to an account that was removed", async () => {
