@@ -7,12 +7,12 @@ import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { launchBrowser } from "../../../testing/browser.ts";
 import { storeContract } from "./store-contract.ts";
+import type { Suite } from "./store-in-browser.ts";
 
 let browser: Browser;
 let page: Page;
 const server = createServer();
 
-type Suite = Record<"runCase" | "dump" | "exchange", (argument: string) => Promise<string>>;
 const call = (name: keyof Suite, argument: string): Promise<string> =>
   page.evaluate(
     ([name, argument]) => (globalThis as unknown as Suite)[name as keyof Suite](argument as string),

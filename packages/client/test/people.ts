@@ -282,7 +282,7 @@ export function failingAt(store: Store, fails: (tables: readonly string[]) => bo
 const patience = 20_000;
 
 /** Resolves at the change that makes it so; the limit only ends a test that has failed. */
-export function until(client: Client, what: string, holds: (state: ClientState) => boolean): Promise<void> {
+function until(client: Client, what: string, holds: (state: ClientState) => boolean): Promise<void> {
   if (holds(client.state)) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const limit = setTimeout(() => {

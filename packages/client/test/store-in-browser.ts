@@ -65,4 +65,6 @@ async function exchange(name: string): Promise<string> {
   );
 }
 
-Object.assign(globalThis, { runCase, dump, exchange });
+const suite = { runCase, dump, exchange };
+export type Suite = typeof suite;
+Object.assign(globalThis, suite);

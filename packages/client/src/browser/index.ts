@@ -3,7 +3,7 @@ import { createClient } from "../client.ts";
 import { browserPlatform } from "./platform.ts";
 import { openBrowserStore } from "./store.ts";
 
-export { browserPlatform, openBrowserStore };
+export { openBrowserStore };
 
 /**
  * The client of a page's worker; `origin` is the page's own. Throws SnugError `conflict` while another tab has it open,
