@@ -1,6 +1,7 @@
 import {
   type Account,
   applyStatement,
+  applyStatements,
   type Directory,
   emptyDirectory,
   openCheckpoint,
@@ -68,10 +69,12 @@ export class DirectoryLog {
     const log = new DirectoryLog(store, key);
     for (;;) {
       const entries = await store.directory(log.size, page);
-      for (const { statement, inbox } of entries) {
-        const applied = await applyStatement(log.#directory, statement);
-        log.#directory = applied.directory;
-        if (inbox) log.#setInbox(applied.account, inbox);
+      const statements = entries.map(({ statement }) => statement);
+      const { directory, changes } = await applyStatements(log.#directory, statements);
+      log.#directory = directory;
+      for (const [at, { account }] of changes.entries()) {
+        const inbox = entries[at]?.inbox;
+        if (inbox) log.#setInbox(account, inbox);
       }
       if (entries.length < page) break;
     }
