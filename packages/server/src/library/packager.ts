@@ -6,7 +6,7 @@ import {
   type Rendition,
   type TitlePlan,
 } from "@snug/media";
-import { type TitleDetail, toBase64url } from "@snug/protocol";
+import type { TitleDetail } from "@snug/protocol";
 import type { Catalog, Title } from "./catalog.ts";
 import type { FileRequest, FoundHead } from "./messages.ts";
 import type { HeldPlan, Plans } from "./plans.ts";
@@ -45,7 +45,7 @@ export class Packager {
       base: `/m/me/${view.id}/${view.version}/`,
       master: masterPlaylist(plan),
       playlists: each((id) => mediaPlaylist(plan, id)),
-      inits: each((id) => toBase64url(initSegment(plan, id))),
+      inits: each((id) => Buffer.from(initSegment(plan, id)).toString("base64url")),
     };
   }
 
