@@ -97,7 +97,7 @@ test("P6 P17 R18: silence, slow headers and slow handshakes are cut off, on both
   const start = performance.now();
   await Promise.all([ended(silent), ended(slow), ended(handshake), ended(slowTls), wire.closed]);
   assert.equal(await wire.closed, closeCodes.tooSlowToSignIn);
-  assert.ok(performance.now() - start < limits.authenticate + 3000);
+  assert.ok(performance.now() - start < limits.authenticate + 10_000);
 });
 
 test("P2: plain HTTP is the whole app only from this computer by a loopback name, without a forwarding header", async () => {
