@@ -19,7 +19,7 @@ export function QualityMenu({ state, playback, container }: Props): ReactElement
       <Menu.Trigger
         className={styles.quality}
         data-testid="player-quality"
-        aria-label={`Quality: ${name}${chosen === null ? ", chosen by itself" : ""}`}
+        aria-label={`Quality: ${chosen === null ? "Auto " : ""}${name}`}
       >
         {chosen === null ? <span className={styles.auto}>Auto </span> : null}
         {name}
