@@ -10,10 +10,17 @@ import {
   useRef,
   useState,
 } from "react";
-import { useClient } from "../client.tsx";
+import { useClient, useJoined } from "../client.tsx";
 import { Controls } from "./Controls.tsx";
 import { commandsFor, obeyKey } from "./commands.ts";
-import { firstPlayback, loadPlayer, openPlayback, type Playback, type PlaybackState } from "./playback.ts";
+import {
+  firstPlayback,
+  loadPlayer,
+  openPlayback,
+  type Playback,
+  type PlaybackState,
+  unreachable,
+} from "./playback.ts";
 import styles from "./theatre.module.css";
 import { useVideo, type VideoState } from "./useVideo.ts";
 
@@ -31,7 +38,9 @@ export function Stage({ detail, top }: Props): ReactElement {
   const video = useVideo(element);
   const { state, playback } = usePlayback(element, detail);
   const commands = useMemo(() => (element && stage ? commandsFor(element, stage) : null), [element, stage]);
-  const awake = useAwake(stage) || video.paused || state.failure !== null;
+  const offline = useJoined().connection.is === "offline";
+  const failure = state.failure ?? (offline && video.waiting ? unreachable : null);
+  const awake = useAwake(stage) || video.paused || failure !== null;
 
   // A finger on a picture without controls asks for them; what lies invisibly under it is not meant.
   const asleep = useRef(false);
@@ -76,7 +85,7 @@ export function Stage({ detail, top }: Props): ReactElement {
         onClick: () => commands?.togglePlay(),
         onDoubleClick: () => commands?.toggleFullScreen(),
       })}
-      <Middle video={video} failure={state.failure} onPlay={() => commands?.togglePlay()} />
+      <Middle video={video} failure={failure} onPlay={() => commands?.togglePlay()} />
       <div className={styles.above}>{top}</div>
       <div className={styles.below}>
         {commands && stage ? (

@@ -1,4 +1,5 @@
-import type { TitleDetail, TitleId, TitleView } from "@snug/protocol";
+import { NetworkError } from "@snug/client";
+import { SnugError, type TitleDetail, type TitleId, type TitleView } from "@snug/protocol";
 import { ChevronLeft } from "lucide-react";
 import { type ReactElement, useCallback, useEffect, useState } from "react";
 import { inWords, useClient, useJoined } from "../client.tsx";
@@ -11,7 +12,11 @@ import styles from "./theatre.module.css";
 type Film =
   | { readonly is: "opening" }
   | { readonly is: "open"; readonly detail: TitleDetail }
-  | { readonly is: "closed"; readonly why: string };
+  /** `passes`: the server is only not ready yet, and is asked again. */
+  | { readonly is: "closed"; readonly why: string; readonly passes: boolean };
+
+/** A server that has just started reads its library first. In ms. */
+const askAgain = 1500;
 
 /** One title, as large as the screen allows. */
 export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
@@ -27,7 +32,9 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
       const [detail] = await Promise.all([client.title(id), client.openMedia()]);
       setFilm(filmOf(detail));
     } catch (error) {
-      setFilm({ is: "closed", why: inWords(error) });
+      const passes =
+        error instanceof NetworkError || (error instanceof SnugError && error.code === "unavailable");
+      setFilm({ is: "closed", why: inWords(error), passes });
     }
   }, [client, id]);
   // Each return of the server is a try, until it is open; then the player goes on by itself over every break.
@@ -35,6 +42,12 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
   useEffect(() => {
     if (tries) void open();
   }, [tries, open]);
+  const passes = online && film.is === "closed" && film.passes;
+  useEffect(() => {
+    if (!passes) return;
+    const timer = setTimeout(() => void open(), askAgain);
+    return () => clearTimeout(timer);
+  }, [passes, open]);
 
   return (
     <div className={styles.theatre}>
@@ -74,7 +87,7 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
 function filmOf(detail: TitleDetail): Film {
   if (detail.title.state === "playable") return { is: "open", detail };
   const why = detail.title.reason ?? "It is being prepared.";
-  return { is: "closed", why: `This film can’t be played yet: ${why}` };
+  return { is: "closed", why: `This film can’t be played yet: ${why}`, passes: false };
 }
 
 function Top({ title }: { readonly title: TitleView | undefined }): ReactElement {

@@ -56,6 +56,9 @@ export async function loadPlayer(): Promise<typeof Hls> {
   return (await import("hls.js")).default;
 }
 
+/** Said while nothing more comes and nobody has to do anything. */
+export const unreachable = "The server is not reachable. The film goes on by itself when it is back.";
+
 /** Retries after a broken connection, in ms: for as long as somebody has the film open. */
 const retryAfter = 2000;
 /** A second decoding fault within this time ends it. In ms. */
@@ -124,7 +127,7 @@ function watchErrors(Player: typeof Hls, hls: Hls, onChange: Needs["onChange"]):
   hls.on(Player.Events.ERROR, (_, { fatal, type, details, reason }) => {
     if (!fatal) return;
     if (type === Player.ErrorTypes.NETWORK_ERROR && hls.levels.length > 0) {
-      onChange({ failure: "The server is not reachable. The film goes on by itself when it is back." });
+      onChange({ failure: unreachable });
       clearTimeout(timer);
       timer = setTimeout(() => hls.startLoad(-1), retryAfter);
     } else if (type === Player.ErrorTypes.MEDIA_ERROR && performance.now() - lastFault > faultsApart) {
