@@ -38,9 +38,6 @@ export async function lookAtInvite(platform: Platform, link: string): Promise<Lo
   await openCheckpoint(invite.checkpoint, { server: invite.server, logPublic: invite.logKey });
   const admit = toBase64url(await admitOf(invite.secret));
   const { address, look } = await firstAnswer(platform, invite, admit);
-  if (look.server !== invite.server) {
-    throw new SnugError("forbidden", "another server answers at the link's address");
-  }
   return {
     invite,
     address,
@@ -50,6 +47,7 @@ export async function lookAtInvite(platform: Platform, link: string): Promise<Lo
   };
 }
 
+/** An address may lead to another server, `localhost` above all: the next one is tried, and the worst is told at last. */
 async function firstAnswer(
   platform: Platform,
   invite: Invite,
@@ -60,10 +58,13 @@ async function firstAnswer(
     try {
       const authority = await platform.pin(origin, invite.authority);
       const address = { origin, authority };
-      return { address, look: await callHttp({ platform, address }, "invite-look", { admit }) };
+      const look = await callHttp({ platform, address }, "invite-look", { admit });
+      if (look.server === invite.server) return { address, look };
+      throw new SnugError("forbidden", "another server answers at the link's address");
     } catch (error) {
-      if (!(error instanceof NetworkError)) throw error;
-      last = error;
+      const wrongPlace = error instanceof SnugError && error.code === "forbidden";
+      if (!wrongPlace && !(error instanceof NetworkError)) throw error;
+      if (wrongPlace || last instanceof NetworkError) last = error;
     }
   }
   throw last;

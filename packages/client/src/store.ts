@@ -1,4 +1,4 @@
-import type { AccountKeys } from "@snug/crypto/sealing";
+import type { AccountKeys, ExportedKeys } from "@snug/crypto/sealing";
 
 /** One record to be written (`value`) or erased (`null`). Keys are ASCII and name ids and numbers only, never texts. */
 export interface Change {
@@ -16,13 +16,6 @@ export interface Range {
   readonly newestFirst?: boolean;
 }
 
-/** The private keys as bytes (PKCS#8), for the one store that has to write them into a file. */
-export interface ExportableKeys {
-  readonly signing: Uint8Array;
-  readonly encryption: readonly { readonly keyId: string; readonly key: Uint8Array }[];
-  readonly device: Uint8Array;
-}
-
 /**
  * What a device keeps: small records and its private keys. One owner at a time: opening a second store on the same
  * home throws SnugError `conflict`. Its contract suite is test/store-contract.ts.
@@ -35,7 +28,7 @@ export interface Store extends AsyncDisposable {
   /** What was erased so far is not left in the store's files, as far as the platform can promise it. */
   scrub(): Promise<void>;
   /** Durable when it resolves; replaces what was there. */
-  saveKeys(keys: AccountKeys, exportable: ExportableKeys): Promise<void>;
+  saveKeys(keys: AccountKeys, exportable: ExportedKeys): Promise<void>;
   loadKeys(): Promise<AccountKeys | undefined>;
   /** Removes every record and key. The store can be used anew afterwards. */
   erase(): Promise<void>;

@@ -125,6 +125,21 @@ test("C2: a link altered in any of its facts is refused before anything is spent
   await carol.client.join({ link, name: "Carol" });
 });
 
+test("C2: an address that leads to another server, or nowhere, is passed over", async () => {
+  await using room = await pair();
+  await using other = await bootServer();
+  await using carol = await Person.open();
+  const link = await room.alice.client.invite({ uses: 1 });
+  const invite = decodeInviteLink(link);
+  const wrong = ["https://localhost:1", other.url];
+  await assert.rejects(carol.client.lookAtInvite(encodeInviteLink({ ...invite, addresses: wrong })), {
+    code: "forbidden",
+  });
+  const addresses = [...wrong, ...invite.addresses].slice(0, 8);
+  await carol.client.join({ link: encodeInviteLink({ ...invite, addresses }), name: "Carol" });
+  assert.equal(carol.state.server.id, room.server.serverId);
+});
+
 test("C2: TLS is judged by the pinned authority alone: without it the server is not spoken to", async () => {
   await using room = await pair();
   const platform = nodePlatform();

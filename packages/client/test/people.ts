@@ -279,7 +279,7 @@ export function failingAt(store: Store, fails: (tables: readonly string[]) => bo
   });
 }
 
-const patience = 20_000;
+const patience = 60_000;
 
 /** Resolves at the change that makes it so; the limit only ends a test that has failed. */
 function until(client: Client, what: string, holds: (state: ClientState) => boolean): Promise<void> {

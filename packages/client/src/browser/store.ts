@@ -5,6 +5,8 @@ import type { Change, Range, Store } from "../store.ts";
 
 const storeVersion = 1;
 const nonceLength = 12;
+/** A tab that was just closed lets go of the store within this. ms */
+const patience = 1_000;
 
 interface Schema extends DBSchema {
   /** [table, key] → nonce ‖ AES-256-GCM of the record. */
@@ -43,14 +45,18 @@ export async function openBrowserStore(name: string): Promise<Store> {
 /** Held until the returned function is called or the worker ends. */
 async function lock(name: string): Promise<() => void> {
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
-  const { promise: taken, resolve: answer } = Promise.withResolvers<boolean>();
-  const request = navigator.locks.request(name, { ifAvailable: true }, (granted) => {
-    answer(granted !== null);
-    return granted ? held : undefined;
-  });
-  const failed = request.then(() => false);
-  if (!(await Promise.race([taken, failed]))) {
-    throw new SnugError("conflict", "another tab of this browser has Snug open");
+  const { promise: taken, resolve, reject } = Promise.withResolvers<void>();
+  const signal = AbortSignal.timeout(patience);
+  navigator.locks
+    .request(name, { signal }, () => {
+      resolve();
+      return held;
+    })
+    .catch(reject);
+  try {
+    await taken;
+  } catch (cause) {
+    throw new SnugError("conflict", "another tab of this browser has Snug open", { cause });
   }
   return release;
 }

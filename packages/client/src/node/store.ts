@@ -1,10 +1,10 @@
 import { chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { type AccountKeys, importAccountKeys } from "@snug/crypto/sealing";
+import { type AccountKeys, type ExportedKeys, importAccountKeys } from "@snug/crypto/sealing";
 import { decodeCbor, encodeCbor, KeyId, SnugError } from "@snug/protocol";
 import { z } from "zod";
-import type { Change, ExportableKeys, Range, Store } from "../store.ts";
+import type { Change, Range, Store } from "../store.ts";
 
 /** Raised when a store of this version can't be read by the former one; a newer one is refused. */
 const storeVersion = 1;
@@ -84,7 +84,7 @@ class NodeStore implements Store {
     this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
-  async saveKeys(_keys: AccountKeys, exportable: ExportableKeys): Promise<void> {
+  async saveKeys(_keys: AccountKeys, exportable: ExportedKeys): Promise<void> {
     const { signing, encryption, device } = exportable;
     const next = `${this.#keyFile}.new`;
     const file = await open(next, "w", 0o600);
