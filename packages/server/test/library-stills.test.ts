@@ -3,10 +3,13 @@ import { copyFileSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
+import type { TitleView } from "@snug/protocol";
 import { openLibrary } from "../src/library/index.ts";
 import { collect, makeVideo, sampleFolder, testFolders, until } from "./library-fixtures.ts";
 
 const log = (): void => undefined;
+const isReady = (titles: readonly TitleView[]): boolean =>
+  titles.some(({ still }) => still) && titles.every(({ state }) => state !== "preparing");
 
 test("VL13: each playable title gets its picture once, 640 wide, whatever its file is called", async () => {
   using folders = testFolders();
@@ -16,7 +19,7 @@ test("VL13: each playable title gets its picture once, 640 wide, whatever its fi
   let versions: string[];
   {
     await using library = await openLibrary({ folder: folders.videos, data: folders.data, log });
-    const titles = await until(library, (all) => all.some(({ still }) => still));
+    const titles = await until(library, isReady);
     versions = titles.map(({ version }) => version);
     assert.deepEqual(titles.map(({ still, state }) => [state, still]).sort(), [
       ["playable", true],
