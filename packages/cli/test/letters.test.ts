@@ -5,20 +5,20 @@ import { after, before, suite, test } from "node:test";
 import { assertRefused, createPlace, type Place, type TestServer, textUntil } from "./place.ts";
 
 suite("accounts and letters by command line", () => {
+  const opened = new AsyncDisposableStack();
   let place: Place;
   let server: TestServer;
   before(async () => {
-    place = await createPlace();
+    place = opened.use(await createPlace());
     server = await place.serve();
+    // Restarted on the way: what is ended is the one that runs then.
+    opened.defer(() => server[Symbol.asyncDispose]());
     await place.ok(["join", "-", "--name", "Anna"], {
       home: "anna",
       input: `${server.listening.setupLink}\n`,
     });
   });
-  after(async () => {
-    await server[Symbol.asyncDispose]();
-    await place[Symbol.asyncDispose]();
-  });
+  after(() => opened.disposeAsync());
   const anna = { home: "anna" };
   const bela = { home: "bela" };
 

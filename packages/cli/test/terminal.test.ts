@@ -6,14 +6,17 @@ import { createPlace, entry, type Place, sampleVideos, type TestServer } from ".
 import { openTerminal, type Terminal } from "./tmux.ts";
 
 suite("the terminal client, driven in tmux", () => {
+  const opened = new AsyncDisposableStack();
   let place: Place;
   let server: TestServer;
   let terminal: Terminal;
   const anna = { home: "anna" };
   before(async () => {
-    place = await createPlace();
+    place = opened.use(await createPlace());
     await copyFile(join(sampleVideos, "Test card_240p.mp4"), place.path("videos", "Test card_240p.mp4"));
     server = await place.serve();
+    // Restarted on the way: what is ended is the one that runs then.
+    opened.defer(() => server[Symbol.asyncDispose]());
     await place.ok(["join", "-", "--name", "Anna"], { ...anna, input: server.listening.setupLink ?? "" });
     await mkdir(place.path("empty"));
     const hook = place.path("hook.mjs");
@@ -21,17 +24,15 @@ suite("the terminal client, driven in tmux", () => {
     // The pid of what runs in the terminal, and a PATH without mpv.
     const start = `echo $$ > pid; PATH="$PWD/empty"; exec "${process.execPath}" --import "${hook}" "${entry}"`;
     await writeFile(place.path("snug"), start);
-    terminal = await openTerminal(place.folder, {
-      SNUG_HOME: place.path("bela"),
-      HOME: place.folder,
-      PS1: "ready$ ",
-    });
+    terminal = opened.use(
+      await openTerminal(place.folder, {
+        SNUG_HOME: place.path("bela"),
+        HOME: place.folder,
+        PS1: "ready$ ",
+      }),
+    );
   });
-  after(async () => {
-    await terminal[Symbol.asyncDispose]();
-    await server[Symbol.asyncDispose]();
-    await place[Symbol.asyncDispose]();
-  });
+  after(() => opened.disposeAsync());
 
   /** Each step stands on the one before: after a failure the rest would only wait. */
   let failed = false;

@@ -4,11 +4,12 @@ import { after, before, suite, test } from "node:test";
 import { assertRefused, createPlace, type Place } from "./place.ts";
 
 suite("usage", { concurrency: 2 }, () => {
+  const opened = new AsyncDisposableStack();
   let place: Place;
   before(async () => {
-    place = await createPlace();
+    place = opened.use(await createPlace());
   });
-  after(() => place[Symbol.asyncDispose]());
+  after(() => opened.disposeAsync());
 
   const wrong: readonly (readonly [words: RegExp, ...args: string[]])[] = [
     [/there is no command dance/, "dance"],

@@ -9,27 +9,25 @@ import { mpvArguments } from "../src/player.ts";
 import { assertRefused, createPlace, type Place, sampleVideos, type TestServer } from "./place.ts";
 
 suite("videos by command line", () => {
+  const opened = new AsyncDisposableStack();
   let place: Place;
   let server: TestServer;
   const anna = { home: "anna" };
   const bela = { home: "bela" };
   before(async () => {
-    place = await createPlace();
+    place = opened.use(await createPlace());
     for (const height of [240, 720]) {
       const name = `Test card_${height}p.mp4`;
       await copyFile(join(sampleVideos, name), place.path("videos", name));
     }
     await writeFile(place.path("videos", "broken.mp4"), "not a film");
-    server = await place.serve();
+    server = opened.use(await place.serve());
     await place.ok(["join", "-", "--name", "anna"], { ...anna, input: server.listening.setupLink ?? "" });
     const link = await place.ok(["invite"], anna);
     await place.ok(["join", link, "--name", "bela"], bela);
     for (let ready = false; !ready; ) ready = /^Test card\t0:24\t/m.test(await place.ok(["videos"], anna));
   });
-  after(async () => {
-    await server[Symbol.asyncDispose]();
-    await place[Symbol.asyncDispose]();
-  });
+  after(() => opened.disposeAsync());
 
   test("videos: a line each, with length and state, the reason where a title can't play", async () => {
     const lines = (await place.ok(["videos"], anna)).split("\n");
