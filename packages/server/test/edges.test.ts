@@ -81,7 +81,7 @@ test("P1 P25: one port speaks HTTP and HTTPS; the authority vouches for the leaf
 });
 
 test("P6 P17 R18: silence, slow headers and slow handshakes are cut off, on both schemes", {
-  timeout: 20_000,
+  timeout: 30_000,
 }, async () => {
   await using server = await bootServer();
   const ca = await trustedAuthority(server);

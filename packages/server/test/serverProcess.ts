@@ -3,5 +3,5 @@
 import { type ServerOptions, startServer } from "../src/index.ts";
 
 const server = await startServer(JSON.parse(process.argv[2] ?? "{}") as ServerOptions);
-process.stdout.write(`${JSON.stringify({ port: server.port, serverId: server.serverId })}\n`);
 process.on("SIGTERM", () => server.close());
+process.stdout.write(`${JSON.stringify({ port: server.port, serverId: server.serverId })}\n`);
