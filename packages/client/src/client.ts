@@ -185,7 +185,12 @@ class Device implements Client {
   }
 
   async leave(): Promise<void> {
-    await this.#joined().leave();
+    try {
+      await this.#joined().leave();
+    } catch (error) {
+      // The statement's own push may end everything here before the answer to it arrives.
+      if (this.#ended === null) throw error;
+    }
     await this.#end("you have left this server");
   }
 

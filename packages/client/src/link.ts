@@ -126,13 +126,14 @@ export class Link {
   #finish(end: LinkEnd): void {
     if (this.#end) return;
     this.#end = end;
+    // First: whoever hears that a request failed finds the connection's state changed already.
+    this.#resolveEnd(end);
     this.#rejectHello(new NetworkError(end.why));
     for (const waiting of this.#waiting.values()) {
       waiting.callOff();
       waiting.reject(new NetworkError(end.why));
     }
     this.#waiting.clear();
-    this.#resolveEnd(end);
   }
 }
 

@@ -180,7 +180,10 @@ export class Membership {
     await this.people.keepMade(await sha256(statement), "remove");
     // The server ends the connection of a removed account, maybe before its answer or push arrives.
     this.#leaving = true;
-    await this.connection.request("statement-append", { statement });
+    await this.connection.request("statement-append", { statement }).catch((error: unknown) => {
+      const { state } = this.connection;
+      if (state.is !== "stopped" || state.code !== "unauthenticated") throw error;
+    });
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,14 @@ import { NetworkError } from "@snug/client";
 import { nodePlatform } from "@snug/client/node";
 import { generateLogKey, serverIdOf } from "@snug/crypto/identity";
 import { recoverKeys } from "@snug/crypto/sealing";
-import { decodeInviteLink, encodeInviteLink, fromBase64url, type Invite, sha256 } from "@snug/protocol";
+import {
+  decodeInviteLink,
+  decodeServerFrame,
+  encodeInviteLink,
+  fromBase64url,
+  type Invite,
+  sha256,
+} from "@snug/protocol";
 import { bootServer } from "../../../testing/server.ts";
 import { Person, pair } from "./people.ts";
 
@@ -167,5 +174,27 @@ test("C27: signing out erases keys and letters here; the account stays", async (
     (s) =>
       s.phase === "joined" &&
       s.people.some(({ name, online, removed }) => name === "Bob" && !online && !removed),
+  );
+});
+
+test("C27: leaving erases nothing before the server has it, and ends however its answer comes", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await bob.unplug();
+  await assert.rejects(bob.client.leave(), { name: "NetworkError" });
+  assert.equal(bob.client.state.phase, "joined");
+  assert.ok(await bob.store.loadKeys());
+  await bob.plug();
+  // The answer is lost; the push of the statement is not.
+  bob.platform.onReceived = (bytes) => {
+    const frame = decodeServerFrame(bytes);
+    return frame.type === "response" ? null : bytes;
+  };
+  await bob.client.leave();
+  assert.equal(bob.client.state.phase, "ended");
+  assert.equal(await bob.store.loadKeys(), undefined);
+  await alice.until(
+    "Bob left",
+    (state) => state.phase === "joined" && state.people.some((who) => who.removed),
   );
 });
