@@ -11,5 +11,6 @@ export * from "./library.ts";
 export * from "./limits.ts";
 export * from "./operations.ts";
 export * from "./recovery.ts";
+export * from "./rowHash.ts";
 export * from "./rows.ts";
 export * from "./statements.ts";

@@ -28,17 +28,55 @@ export type Invite = z.infer<typeof Invite>;
 /** Path of the page that takes an invite; one for both kinds. */
 export const invitePath = "/join";
 
-/** `https://host:port/join#…`, on the invite's first address. */
+/**
+ * The fragment's form: positions instead of names and bytes instead of text, since people pass links by hand and
+ * cameras read them. The checkpoint's own server name and base64 are written back at decoding.
+ */
+const fragment = z.tuple([
+  z.literal(1),
+  z.array(z.string()),
+  bytesOf(32),
+  bytesOf(32),
+  bytesOf(32).nullable(),
+  z.tuple([z.int().nonnegative(), bytesOf(32), bytesOf(68)]),
+  bytesOf(32).nullable(),
+  bytesOf(16),
+  z.boolean(),
+]);
+
+function bytesOf(length: number): z.ZodType<Uint8Array> {
+  return z.instanceof(Uint8Array).refine((value) => value.length === length);
+}
+
+const checkpointForm =
+  /^snug\/(?<origin>[\w-]{43})\n(?<size>0|[1-9]\d{0,15})\n(?<root>[A-Za-z0-9+/]{43}=)\n\n— snug\/\k<origin> (?<signature>[A-Za-z0-9+/]{91}=)\n$/;
+
+/** `https://host:port/join#…`, on the invite's first address. Throws a RangeError for a checkpoint that is none. */
 export function encodeInviteLink(invite: Invite): string {
-  return `${invite.addresses[0]}${invitePath}#${toBase64url(encodeCbor(invite))}`;
+  const { origin, size, root, signature } = checkpointForm.exec(invite.checkpoint)?.groups ?? {};
+  if (origin !== invite.server || size === undefined || root === undefined || signature === undefined) {
+    throw new RangeError("an invite carries a checkpoint of its own server");
+  }
+  const parts: z.infer<typeof fragment> = [
+    1,
+    invite.addresses,
+    fromBase64url(invite.server),
+    fromBase64url(invite.logKey.x),
+    invite.authority && fromBase64url(invite.authority),
+    [Number(size), Uint8Array.fromBase64(root), Uint8Array.fromBase64(signature)],
+    invite.inviter && fromBase64url(invite.inviter),
+    invite.secret,
+    invite.once,
+  ];
+  return `${invite.addresses[0]}${invitePath}#${toBase64url(encodeCbor(parts))}`;
 }
 
 /** Throws SnugError `invite-invalid`. Takes the whole link or the fragment alone. */
 export function decodeInviteLink(link: string): Invite {
-  const fragment = link.trim().slice(link.trim().indexOf("#") + 1);
+  const encoded = link.trim().slice(link.trim().indexOf("#") + 1);
   try {
-    if (fragment.length > 4096) throw new RangeError("too long");
-    return Invite.parse(decodeDeterministicCbor(fromBase64url(fragment)));
+    if (encoded.length > 4096) throw new RangeError("too long");
+    return readFragment(fragment.parse(decodeDeterministicCbor(fromBase64url(encoded))));
   } catch (cause) {
     throw new SnugError(
       "invite-invalid",
@@ -46,4 +84,22 @@ export function decodeInviteLink(link: string): Invite {
       { cause },
     );
   }
+}
+
+function readFragment(parts: z.infer<typeof fragment>): Invite {
+  const [version, addresses, serverBytes, logKey, authority, [size, root, signature], inviter, secret, once] =
+    parts;
+  const server = toBase64url(serverBytes);
+  const origin = `snug/${server}`;
+  return Invite.parse({
+    version,
+    addresses,
+    server,
+    logKey: { kty: "OKP", crv: "Ed25519", x: toBase64url(logKey) },
+    authority: authority && toBase64url(authority),
+    checkpoint: `${origin}\n${size}\n${root.toBase64()}\n\n— ${origin} ${signature.toBase64()}\n`,
+    inviter: inviter && toBase64url(inviter),
+    secret,
+    once,
+  });
 }

@@ -1,9 +1,8 @@
 import { z } from "zod";
-import { encodeCbor } from "./cbor.ts";
 import { sha256 } from "./hash.ts";
 import { AccountId, DeviceId, Hash, Incarnation, MessageId, StreamId } from "./ids.ts";
-import { labels } from "./labels.ts";
 import { limits } from "./limits.ts";
+import { rowHashInput } from "./rowHash.ts";
 
 /** Kinds of rows. Conversations will add theirs. */
 export const RowKind = z.enum(["letter"]);
@@ -36,33 +35,6 @@ export const Row = z.strictObject({
   rowHash: Hash,
 });
 export type Row = z.infer<typeof Row>;
-
-/** The `previous` of a stream's first row. */
-export const firstPrevious: Hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" as Hash;
-
-/** The exact bytes whose SHA-256 is a row's rowHash: the header that the server vouches for, chained to the row before. */
-export function rowHashInput(row: Omit<Row, "rowHash" | "sealed">): Uint8Array<ArrayBuffer> {
-  return encodeCbor([
-    labels.row,
-    row.stream,
-    row.seq,
-    row.previous,
-    [
-      row.incarnation,
-      row.kind,
-      row.class,
-      row.account,
-      row.device,
-      row.id,
-      row.counter,
-      row.generation,
-      row.epoch,
-      row.accepted,
-      row.expires,
-    ],
-    row.sealedHash,
-  ]);
-}
 
 /** Recomputes the hashes of a delivered row; false when the server changed anything in it. */
 export async function checkRow(row: Row): Promise<boolean> {
