@@ -178,9 +178,7 @@ class Device implements Client {
   }
 
   async signOut(): Promise<void> {
-    const { connection } = this.#joined();
-    // Without a connection the tokens end by themselves within the hour; the keys are erased either way.
-    if (connection.state.is === "online") await connection.request("sign-out", {}).catch(() => undefined);
+    await this.#joined().signOut();
     await this.#end("this device was signed out");
   }
 

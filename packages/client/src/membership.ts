@@ -56,6 +56,7 @@ export class Membership {
   #room: Room;
   #link: Link | null = null;
   #leaving = false;
+  #telling: Promise<void> = Promise.resolve();
 
   constructor(parts: MembershipParts) {
     const { records, platform, room, changed, keys } = parts;
@@ -169,6 +170,9 @@ export class Membership {
 
   /** Removes the account by a statement that its signing key makes. */
   async leave(): Promise<void> {
+    if (this.connection.state.is !== "online") {
+      throw new NetworkError("not connected to the server; leaving needs its word");
+    }
     const me = this.log.account(this.#room.account);
     const statement = await signStatement({
       key: this.#parts.keys.signing,
@@ -186,12 +190,21 @@ export class Membership {
     });
   }
 
+  /** Ends this device's tokens and grants. Without a connection they end by themselves within the hour. */
+  async signOut(): Promise<void> {
+    this.#leaving = true;
+    if (this.connection.state.is === "online") {
+      await this.connection.request("sign-out", {}).catch(() => undefined);
+    }
+  }
+
   async close(): Promise<void> {
     this.#stopHints();
     this.outbox.end(new NetworkError("this client was closed"));
     this.connection.close();
     await this.inbox.idle();
     await this.#turns.idle();
+    await this.#telling;
   }
 
   async #greet(link: Link): Promise<void> {
@@ -312,13 +325,16 @@ export class Membership {
     const { state } = this.connection;
     if (state.is === "stopped") {
       this.outbox.end(stoppedError(state));
-      this.#tellStop(state).catch(() => undefined);
+      // What can't be told because the store fails is still in the state.
+      this.#telling = this.#tellStop(state).catch(() => undefined);
     }
     this.#parts.changed();
   }
 
   /** A proof of two histories is remembered: a restart doesn't make the server honest. */
   async #tellStop({ code, why }: { readonly code: string; readonly why: string }): Promise<void> {
+    // Our own doing is no news.
+    if (this.#leaving && code === "unauthenticated") return;
     if (code === "two-histories") {
       await this.#parts.records.commit([put("stopped", "stopped", { code, why })]);
     }
