@@ -1,4 +1,4 @@
-import { SnugError } from "@snug/protocol";
+import { SnugError } from "@snug/protocol/errors";
 
 /** What the disk's refusals are called in SQLite (primary result codes): READONLY, IOERR, FULL, CANTOPEN. */
 const diskCodes = [8, 10, 13, 14];

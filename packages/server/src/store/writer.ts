@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { type ErrorCode, SnugError } from "@snug/protocol";
+// Nothing here loads the schemas of the protocol: in a thread of its own they would cost 30 MB again.
+import { type ErrorCode, SnugError } from "@snug/protocol/errors";
 import { type Fault, faultOf } from "./faults.ts";
 import { openDatabase } from "./schema.ts";
 import { Writes } from "./writes.ts";

@@ -1,16 +1,8 @@
 import { hash as digest } from "node:crypto";
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import {
-  type AccountId,
-  type DeviceId,
-  firstPrevious,
-  type Hash,
-  type Incarnation,
-  type Row,
-  rowHashInput,
-  SnugError,
-  type StreamId,
-} from "@snug/protocol";
+import type { AccountId, DeviceId, Hash, Incarnation, Row, StreamId } from "@snug/protocol";
+import { SnugError } from "@snug/protocol/errors";
+import { firstPrevious, rowHashInput } from "@snug/protocol/rowHash";
 import type {
   Appended,
   Invite,
