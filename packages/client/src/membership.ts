@@ -323,6 +323,8 @@ export class Membership {
 
   #connectionChanged(): void {
     const { state } = this.connection;
+    // Who is there is the server's word of now; without a server nobody is known to be.
+    if (state.is === "offline" || state.is === "stopped") this.people.setOnline([]);
     if (state.is === "stopped") {
       this.outbox.end(stoppedError(state));
       // What can't be told because the store fails is still in the state.

@@ -110,6 +110,10 @@ test("C24: presence is shown as it changes", async () => {
   );
   await bob.restart();
   await alice.until("Bob back", () => online() === true);
+  await alice.unplug();
+  assert.equal(online(), false, "nobody is known to be there without a server");
+  await alice.plug();
+  await alice.until("Bob is there", () => online() === true);
 });
 
 test("C8: a text that is no letter's is refused with words before it is kept", async () => {
