@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { openTerminal, type Terminal } from "../../../testing/tmux.ts";
 import { createPlace, entry, type Place, sampleVideos, type TestServer } from "./place.ts";
-import { openTerminal, type Terminal } from "./tmux.ts";
 
 suite("the terminal client, driven in tmux", () => {
   const opened = new AsyncDisposableStack();

@@ -116,9 +116,11 @@ test("C2: a link altered in any of its facts is refused before anything is spent
   const link = await room.alice.client.invite({ uses: 1 });
   const invite = decodeInviteLink(link);
   const other = (await generateLogKey()).public;
+  const foreign = await serverIdOf(other);
+  const checkpoint = invite.checkpoint.replaceAll(invite.server, foreign);
   const cases: [Partial<Invite>, object][] = [
     [{ logKey: other }, { code: "invite-invalid", message: /log key is not its server's/ }],
-    [{ logKey: other, server: await serverIdOf(other) }, { code: "forbidden" }],
+    [{ logKey: other, server: foreign, checkpoint }, { code: "forbidden" }],
     [{ inviter: room.bob.account }, { code: "forbidden", message: /another inviter than the link/ }],
     [{ authority: await sha256(new Uint8Array()) }, { code: "forbidden", message: /another certificate/ }],
     [{ addresses: ["https://localhost:1"] }, { name: "NetworkError" }],

@@ -26,9 +26,10 @@ export interface Terminal extends AsyncDisposable {
 
 export async function openTerminal(folder: string, env: Readonly<Record<string, string>>): Promise<Terminal> {
   const socket = `${folder}/tmux`;
+  // A person's terminal: nothing in it says that it is a test's, where Ink would show neither colour nor changes.
+  const { CI: _ci, NO_COLOR: _plain, TMUX: _outer, ...outside } = process.env;
   const tmux = async (...args: string[]): Promise<string> =>
-    (await execute("tmux", ["-S", socket, "-f", "/dev/null", ...args], { env: { ...process.env, TMUX: "" } }))
-      .stdout;
+    (await execute("tmux", ["-S", socket, "-f", "/dev/null", ...args], { env: outside })).stdout;
   const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
   const shell = ["bash", "--norc", "--noprofile"];
   await tmux("new-session", "-d", "-x", "100", "-y", "30", "-c", folder, ...variables, ...shell);
