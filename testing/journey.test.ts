@@ -51,6 +51,26 @@ async function write(page: Page, text: string): Promise<void> {
   await page.getByTestId("send").click();
 }
 
+/** Plays a third of a second before and after a moment, at a quarter of the speed. */
+async function playAround(page: Page, seconds: number): Promise<void> {
+  const video = page.getByTestId("video");
+  await video.evaluate(
+    (element: HTMLVideoElement, from: number) => {
+      element.currentTime = from;
+      element.playbackRate = 0.25;
+      return element.play();
+    },
+    Math.max(0, seconds - 0.3),
+  );
+  await eventually("it was played", () =>
+    video.evaluate((element: HTMLVideoElement, to: number) => element.currentTime > to, seconds + 0.3),
+  );
+  await video.evaluate((element: HTMLVideoElement) => {
+    element.pause();
+    element.playbackRate = 1;
+  });
+}
+
 const letter = (page: Page, text: string) => page.getByTestId("letter").filter({ hasText: text });
 const stateOf = (page: Page, text: string) => letter(page, text).last().getAttribute("data-state");
 
@@ -208,20 +228,21 @@ describe("the main job", () => {
       },
       60_000,
     );
-    // Then every picture in turn, as it lies in the player's buffer across the switches.
     const video = page.getByTestId("video");
     await video.evaluate((element: HTMLVideoElement) => element.pause());
     seen.push(...(await seenPictures(page)));
     const last = Math.max(...seen.map((picture) => picture.frame ?? 0));
-    for (let frame = 0; frame <= last; frame++) {
-      await video.evaluate(
-        (element: HTMLVideoElement, at: number) => {
-          element.currentTime = at;
-        },
-        (frame + 0.03) / SAMPLE.frameRate,
-      );
-      seen.push(await eventually(`picture ${frame}`, async () => (await seenPictures(page)).at(-1)));
+    const missing = () => {
+      const shown = new Set(seen.map((picture) => picture.frame));
+      return Array.from({ length: last + 1 }, (_, frame) => frame).filter((frame) => !shown.has(frame));
+    };
+    // A busy machine skips pictures, and the watcher may miss one: what was not seen is played again, slowly, from
+    // the same buffer. A picture that the switches lost stays missing.
+    for (let tries = 0; tries < 60 && missing().length > 0; tries++) {
+      await playAround(page, (missing()[0] ?? 0) / SAMPLE.frameRate);
+      seen.push(...(await seenPictures(page)));
     }
+    assert.deepEqual(missing(), [], "no picture lost");
     for (const picture of seen) {
       const due = Math.round((picture.at * SAMPLE.frameRate) / 1e6);
       assert.equal(
@@ -230,12 +251,19 @@ describe("the main job", () => {
         `the picture at ${picture.at} µs: none doubled, none in another's place`,
       );
     }
-    const shown = new Set(seen.map((picture) => picture.frame));
-    const lost = Array.from({ length: last + 1 }, (_, frame) => frame).filter((frame) => !shown.has(frame));
-    assert.deepEqual(lost, [], "no picture lost");
     const renditions = new Set(seen.map((picture) => picture.rendition));
     assert.ok(renditions.has(0));
     assert.ok(renditions.has(2));
+  });
+
+  it("J6: opened again, the film begins with what the line is known to carry", async () => {
+    const { page } = bob;
+    await page.goBack();
+    await page.getByTestId("title-Test card").click();
+    await page.getByTestId("video").waitFor();
+    await watchPictures(page);
+    const first = await eventually("a first picture", async () => (await seenPictures(page))[0]);
+    assert.equal(first.rendition, 2);
   });
 
   it("J7: a seek lands on its picture, and the film goes on through a restart of the server", async () => {

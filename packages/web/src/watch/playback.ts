@@ -64,6 +64,11 @@ const retryAfter = 2000;
 /** A second decoding fault within this time ends it. In ms. */
 const faultsApart = 5000;
 
+/** What the line carried in the last film of this page, in bits per second; null before the first. */
+let carried: number | null = null;
+/** A film begins with the best quality that fits into this part of it (DESIGN 13). */
+const share = 0.7;
+
 export function openPlayback(Player: typeof Hls, { video, detail, renew, onChange }: Needs): Playback {
   if (!Player.isSupported()) {
     onChange({ failure: "This browser has no way to play films in pieces (Media Source Extensions)." });
@@ -81,6 +86,7 @@ export function openPlayback(Player: typeof Hls, { video, detail, renew, onChang
     backBufferLength: 30,
   });
   watchLevels(Player, hls, onChange);
+  rememberLine(Player, hls);
   const stopWatching = watchErrors(Player, hls, onChange);
   hls.loadSource(new URL(masterPath(detail.base), location.href).href);
   hls.attachMedia(video);
@@ -99,6 +105,22 @@ export function openPlayback(Player: typeof Hls, { video, detail, renew, onChang
       hls.destroy();
     },
   };
+}
+
+/** An unknown line begins with the lowest quality, a known one with the best that it surely carries. */
+function rememberLine(Player: typeof Hls, hls: Hls): void {
+  const known = carried;
+  if (known !== null) {
+    hls.on(Player.Events.MANIFEST_PARSED, (_, { levels }) => {
+      hls.startLevel = Math.max(
+        0,
+        levels.findLastIndex(({ bitrate }) => bitrate < known * share),
+      );
+    });
+  }
+  hls.on(Player.Events.FRAG_BUFFERED, () => {
+    carried = hls.bandwidthEstimate;
+  });
 }
 
 function watchLevels(Player: typeof Hls, hls: Hls, onChange: Needs["onChange"]): void {
