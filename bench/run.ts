@@ -75,7 +75,7 @@ async function snugRound(tls: boolean): Promise<{ phases: PhaseResult[]; idle: n
       serverId: listening.serverId,
       setupLink: listening.setupLink ?? "",
     },
-    tls ? `${server.folder}/data/tls/authority.pem` : undefined,
+    tls ? `${server.folder}/data/tls/authority.crt` : undefined,
   );
   return { phases: result, idle, loaded: residentMiB(server.pid) };
 }
