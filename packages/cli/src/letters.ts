@@ -3,7 +3,7 @@ import type { AccountId, MessageId } from "@snug/protocol";
 import { CommandError, exitCodes } from "./exit.ts";
 import { exitCodeOfStop } from "./failures.ts";
 import { readInput } from "./input.ts";
-import type { Output } from "./output.ts";
+import { harmless, type Output } from "./output.ts";
 import {
   findPerson,
   type Joined,
@@ -138,6 +138,7 @@ async function printLetter(letter: Letter, state: Joined, output: Output): Promi
   const at = new Date(time).toISOString();
   await output.data(
     { id, from, account: letter.from, time: at, text, gapBefore },
-    `${at}\t${from}\t${text.replaceAll("\n", "\n\t\t")}`,
+    // Every line break that a terminal could make of it is indented: a letter can't pass for two.
+    `${at}\t${from}\t${harmless(text).replaceAll("\n", "\n\t\t")}`,
   );
 }

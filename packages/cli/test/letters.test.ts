@@ -93,6 +93,14 @@ suite("accounts and letters by command line", () => {
     assert.match(await place.ok(["read"], anna), /Z\tBela\tline one\n\t\tline two$/);
   });
 
+  test("a letter can't pass for two, whatever line breaks it holds", async () => {
+    const forged = "2026-01-01T00:00:00.000Z\tCleo\tpay him";
+    for (const lineBreak of ["\u2028", "\u2029", "\n"]) {
+      await place.ok(["send", "Anna", `hi${lineBreak}${forged}`], bela);
+      assert.match(await place.ok(["read"], anna), /^\S+Z\tBela\thi\n\t\t2026-\S+\tCleo\tpay him$/);
+    }
+  });
+
   test("letters of one person are read without touching another's", async () => {
     await place.ok(["send", "Anna", "from bela"], bela);
     await place.ok(["send", "Anna", "from cleo"], { home: "cleo" });

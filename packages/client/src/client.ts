@@ -111,7 +111,8 @@ class Device implements Client {
   async send(to: AccountId, text: string): Promise<MessageId> {
     const { log, outbox } = this.#joined();
     log.account(to);
-    const normal = text.replaceAll("\r\n", "\n");
+    // Files of some systems begin with a byte order mark.
+    const normal = text.replace(/^\ufeff+/, "").replaceAll("\r\n", "\n");
     const problem = textProblem(normal);
     if (problem) {
       const long = new TextEncoder().encode(normal).length > limits.text;

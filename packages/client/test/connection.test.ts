@@ -132,6 +132,14 @@ test("C8: a text that is no letter's is refused with words before it is kept", a
   assert.deepEqual(await bob.arrivals(1), [whole]);
 });
 
+test("C8 E9: a byte order mark, as some systems' files begin with one, is taken off before a letter is kept", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await alice.client.settled(await alice.client.send(bob.account, "\ufeffhello"));
+  assert.deepEqual(await bob.arrivals(1), ["hello"]);
+  assert.deepEqual(await alice.texts(bob.account), ["hello"]);
+});
+
 test("C8: letters are paged from the newest back", async () => {
   await using room = await alone();
   const { alice } = room;

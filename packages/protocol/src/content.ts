@@ -2,6 +2,14 @@ import { z } from "zod";
 import { AccountId, Hash, MessageId, StreamId, TitleId } from "./ids.ts";
 import { limits } from "./limits.ts";
 
+const byteOrderMark = "\ufeff";
+/** A short text that comes as JSON and is kept as CBOR, where no text begins with a byte order mark (E3). */
+export const keepable = (most: number): z.ZodString =>
+  z
+    .string()
+    .max(most)
+    .refine((text) => !text.startsWith(byteOrderMark));
+
 const reference = z.strictObject({ account: AccountId, id: MessageId });
 
 /**
@@ -17,9 +25,9 @@ export const Content = z.strictObject({
     .max(1),
   inReplyTo: reference.nullable(),
   replaces: reference.nullable(),
-  reaction: z.string().max(16).nullable(),
+  reaction: keepable(16).nullable(),
   expires: z.int().nonnegative().nullable(),
-  topic: z.string().max(64).nullable(),
+  topic: keepable(64).nullable(),
   attachment: z.null(),
   moment: z.strictObject({ media: TitleId, microseconds: z.int().nonnegative() }).nullable(),
 });
@@ -49,6 +57,7 @@ function isControl(character: string): boolean {
 /** What is wrong with a text as a letter's text, in words, or null. CRLF is to be normalised before. */
 export function textProblem(text: string): string | null {
   if (text.length === 0) return "the text is empty";
+  if (text.startsWith(byteOrderMark)) return "the text begins with a byte order mark";
   if (!text.isWellFormed()) return "the text has half of a surrogate pair";
   if (text.split("").some(isControl)) return "the text has control characters other than tab and newline";
   const size = new TextEncoder().encode(text).length;

@@ -4,6 +4,9 @@ import { SnugError } from "./errors.ts";
 import { AccountId, DeviceId, KeyId, MessageId, ServerId } from "./ids.ts";
 import { limits } from "./limits.ts";
 
+/** The end of the year 9999, ms since 1970. Above 8.64e15 no Date exists: such a letter could be stored, but never shown. */
+const lastTime = 253_402_300_799_999;
+
 /** What the sending device signs, as JSON (docs/spec/letters.md). */
 export const LetterPayload = z.strictObject({
   version: z.literal(1),
@@ -15,7 +18,7 @@ export const LetterPayload = z.strictObject({
   id: MessageId,
   counter: z.int().positive(),
   /** The sender's clock, ms since 1970. */
-  time: z.int().nonnegative(),
+  time: z.int().nonnegative().max(lastTime),
   /** The newest checkpoint that the sender knows. */
   checkpoint: z.string().max(1024),
   content: Content,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { keepable } from "./content.ts";
 import type { ErrorCode } from "./errors.ts";
 import { AccountId, DeviceId, Hash, Incarnation, MessageId, ServerId, StreamId, TitleId } from "./ids.ts";
 import { LibraryView, TitleDetail } from "./library.ts";
@@ -201,7 +202,7 @@ export const operations = define({
     request: z.strictObject({ admit: text64(32) }),
     response: z.strictObject({
       server: ServerId,
-      serverName: z.string().max(255),
+      serverName: keepable(255),
       /** All statements of the inviter, base64url; empty for the setup link. */
       inviter: z.array(text64(limits.statement)).max(256),
     }),

@@ -56,3 +56,15 @@ test("E9: a text is not empty, well formed, and at most 64 KiB of UTF-8", () => 
   assert.match(textProblem("x".repeat(limits.text + 1)) ?? "", /65537 bytes, at most 65536/);
   assert.match(textProblem(`${"🌻".repeat(limits.text / 4)}x`) ?? "", /65537 bytes/);
 });
+
+test("E9: no text of content begins with a byte order mark, since clients keep it as CBOR (E3)", () => {
+  const content = textContent("x");
+  for (const other of [
+    { ...content, topic: "\ufefftopic" },
+    { ...content, reaction: "\ufeff" },
+  ]) {
+    assert.equal(Content.safeParse(other).success, false);
+  }
+  assert.match(textProblem("\ufeffhello") ?? "", /byte order mark/);
+  assert.equal(textProblem("one\ufefftwo"), null);
+});
