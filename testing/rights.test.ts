@@ -47,7 +47,7 @@ const everybody = (answer: string): Expected => ({
   "admin, another's": answer,
 });
 
-/** The matrix (P27): every operation of the table stands here, or this file does not compile. */
+/** The matrix (P29): every operation of the table stands here, or this file does not compile. */
 const matrix: Readonly<Record<OperationName, Expected>> = {
   // With a wrong signature, and once more on a connection that is signed in.
   "sign-in": { ...everybody("malformed"), nobody: "unauthenticated", "ended device": "unauthenticated" },
@@ -143,7 +143,7 @@ async function overHttp(server: WireServer, name: OperationName, asker: Asker, o
   return answer.ok ? "ok" : (body.code ?? String(answer.status));
 }
 
-it("P27: every caller gets exactly what the matrix says, for every operation of the table", {
+it("P29: every caller gets exactly what the matrix says, for every operation of the table", {
   timeout: 120_000,
 }, async () => {
   assert.deepEqual(Object.keys(matrix).sort(), Object.keys(operations).sort());
