@@ -24,7 +24,10 @@ export function serveOptions(): Option[] {
     new Option("--host <address>", "the address to listen on").default("0.0.0.0"),
     dataOption(),
     new Option("--videos <folder>", "the folder of videos").env("SNUG_VIDEOS").default("./videos"),
-    new Option("--name <name>", "the host name that others reach this server by"),
+    new Option(
+      "--name <name>",
+      "the host name that others reach this server by; behind a proxy also NAME:PORT",
+    ),
     new Option("--cert <file>", "TLS certificate chain (PEM), with --key"),
     new Option("--key <file>", "private key of --cert (PEM)"),
     new Option("--trust-proxy <addresses>", "proxies whose forwarding headers count, with commas").argParser(

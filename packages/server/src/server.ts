@@ -99,7 +99,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
       log: (line) => app.log.info(line),
     }),
   );
-  const authority = identity.authority?.hash ?? null;
+  const authority = site.proxied ? null : (identity.authority?.hash ?? null);
   const room = makeRoom({ store, log, library, site, addresses, authority });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);

@@ -30,16 +30,27 @@ export class Site {
   readonly #proxies = new BlockList();
   readonly #bound: string;
   readonly #named: string | undefined;
+  /** The one https origin that a proxy with a certificate of its own shows to everybody. */
+  readonly #proxied: string | undefined;
 
-  /** Throws StartError for a name or a proxy address that is none. */
+  /**
+   * Behind a proxy the name may carry the port that the proxy listens on, 443 without.
+   * Throws StartError for a name or a proxy address that is none.
+   */
   constructor(of: {
     readonly host: string;
     readonly name?: string;
     readonly trustProxy?: readonly string[];
   }) {
-    const name = of.name?.toLowerCase();
-    if (name !== undefined && !isHostName(name)) {
+    const behindProxy = (of.trustProxy ?? []).length > 0;
+    const given = of.name?.toLowerCase();
+    const port = behindProxy ? given?.match(/^[^:]+:(?<port>[1-9]\d{0,4})$/)?.groups?.port : undefined;
+    const name = port === undefined ? given : given?.slice(0, -port.length - 1);
+    if (name !== undefined && (!isHostName(name) || Number(port ?? 0) > 65_535)) {
       throw new StartError(`${JSON.stringify(of.name)} is not a host name`);
+    }
+    if (behindProxy && name !== undefined) {
+      this.#proxied = new URL(`https://${bracketed(name)}:${port ?? 443}`).origin;
     }
     this.#named = name;
     this.#bound = of.host;
@@ -54,8 +65,15 @@ export class Site {
     return [...new Set([...loopbackHosts, this.name, machineName(), ...local])];
   }
 
+  /** Whether visitors meet a proxy's certificate, for which a public authority vouches, in place of this server's. */
+  get proxied(): boolean {
+    return this.#proxied !== undefined;
+  }
+
   /** https origins for invites, best first. */
   addresses(port: number): string[] {
+    // A link carries one answer to who vouches for the certificate: the server's own port would have another.
+    if (this.#proxied !== undefined) return [this.#proxied];
     const everywhere = wildcards.includes(this.#bound);
     const local = everywhere || loopbackHosts.includes(this.#bound) ? ["localhost"] : [this.#bound];
     const network = everywhere ? ownAddresses().filter((address) => isIP(address) === 4) : [];

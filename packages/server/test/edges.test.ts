@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import {
   closeCodes,
+  decodeInviteLink,
   encodeCbor,
   encodeRequest,
   limits,
@@ -129,6 +130,10 @@ test("P2: a trusted proxy speaks for its visitors, anybody else does not", async
     (await get(server, "/api/library", { ...headers, "x-forwarded-proto": "http" })).statusCode,
     200,
   );
+  assert.equal(server.url, "https://snug.example");
+  const link = decodeInviteLink((await server.setupLink()) ?? "");
+  assert.deepEqual(link.addresses, [server.localUrl, "https://snug.example"]);
+  assert.equal(link.authority, null, "a public authority vouches for the proxy");
   await using untrusting = await bootServer({ name: "snug.example" });
   const answer = await get(untrusting, "/api/library", { ...headers, "x-forwarded-proto": "https" });
   assert.ok(answer.text.includes("Prepare this device"));
