@@ -88,6 +88,7 @@ test("I19: what is neither letter, digit, nor one of -_. is refused, and what be
   for (const typed of [...others, "a\ufe0f", "ᚠ", "ꬰ𐐀", "\u{e0041}", "i\u0307"]) {
     assert.throws(() => normalizeName(typed), character, JSON.stringify(typed));
   }
+  assert.throws(() => normalizeName("Anna Maria"), refused("name-invalid", /not a space/));
   for (const typed of ["-a", "_a", ".a", "..", "ािप"]) {
     assert.throws(
       () => normalizeName(typed),

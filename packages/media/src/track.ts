@@ -198,9 +198,11 @@ function parseAudioEntry(entry: { type: string; content: Uint8Array }): AudioEnt
   const esds = findBox(boxes, "esds") ?? findBox(boxes, "wave", "esds");
   if (esds === undefined) return refusal;
   const found = configurationInEsds(esds);
-  const configuration = found === null ? null : new Uint8Array(found);
-  const parsed = configuration === null ? null : parseAacConfiguration(configuration);
-  if (configuration === null || parsed === null) return refusal;
+  // The entry's name is AAC's own here, so that naming it would say nothing.
+  if (found === null) return "sound other than AAC is not played yet";
+  const configuration = new Uint8Array(found);
+  const parsed = parseAacConfiguration(configuration);
+  if (parsed === null) return "this kind of AAC is not played yet";
   const { codec, sampleRate } = parsed;
   return { codec, sampleRate, channels: parsed.channels || channelCount, configuration };
 }

@@ -84,6 +84,8 @@ test("V5: other codecs, several sample descriptions and fragmented files are lis
   );
   const ac3 = await clip("ac3.mp4", `${PICTURE}1`, "-f lavfi -i sine=duration=1", X264, "-c:a ac3");
   await assertRefused(ac3, /sound codec ac-3/);
+  const mp3 = await clip("mp3.mp4", `${PICTURE}1`, "-f lavfi -i sine=duration=1", X264, "-c:a libmp3lame");
+  await assertRefused(mp3, /sound other than AAC/);
   await assertRefused(
     await clip("pieces.mp4", `${PICTURE}1`, X264, "-movflags frag_keyframe+empty_moov"),
     /fragmented/,

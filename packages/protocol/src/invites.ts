@@ -71,9 +71,10 @@ export function encodeInviteLink(invite: Invite): string {
   return `${invite.addresses[0]}${invitePath}#${toBase64url(encodeCbor(parts))}`;
 }
 
-/** Throws SnugError `invite-invalid`. Takes the whole link or the fragment alone. */
+/** Throws SnugError `invite-invalid`. Takes the whole link or the fragment alone, also broken over lines, as mail does. */
 export function decodeInviteLink(link: string): Invite {
-  const encoded = link.trim().slice(link.trim().indexOf("#") + 1);
+  const whole = link.replace(/\s+/g, "");
+  const encoded = whole.slice(whole.indexOf("#") + 1);
   try {
     if (encoded.length > 4096) throw new RangeError("too long");
     return readFragment(fragment.parse(decodeDeterministicCbor(fromBase64url(encoded))));

@@ -32,6 +32,7 @@ test("E8: a link says what its invite says; everything but the address is behind
   const link = encodeInviteLink(invite);
   assert.deepEqual(decodeInviteLink(link), invite);
   assert.deepEqual(decodeInviteLink(`  ${link}\n`), invite);
+  assert.deepEqual(decodeInviteLink(link.replace(/.{70}/g, "$&\r\n ")), invite, "broken over lines");
   assert.deepEqual(decodeInviteLink(link.slice(link.indexOf("#") + 1)), invite);
   const url = new URL(link);
   assert.deepEqual([url.origin, url.pathname, url.search], ["https://snug.example:10000", "/join", ""]);

@@ -108,6 +108,7 @@ function checkCharacters(name: string): void {
 }
 
 function spell(character: string): string {
+  if (character === " ") return "a space";
   const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
   return /[\p{L}\p{N}\p{P}\p{S}]/u.test(character) ? `"${character}" (U+${code})` : `U+${code}`;
 }

@@ -9,7 +9,8 @@ export function NeedsLink({ onLink }: { readonly onLink: (link: string) => void 
   const [problem, setProblem] = useState("");
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    const link = URL.parse(text.trim());
+    // A mail may have broken the link over lines, and an input turns line breaks into spaces or nothing.
+    const link = URL.parse(text.replace(/\s+/g, ""));
     if (!link?.protocol.startsWith("http") || link.hash.length < 2) {
       setProblem("This is not a whole Snug link. Copy it again from its first letter to its last.");
     } else if (link.origin === location.origin) onLink(link.href);
