@@ -6,8 +6,8 @@ import { after, before, describe, it } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { type BrowserPerson, eventually, launchBrowser, openPerson } from "./browser.ts";
 import { SAMPLE } from "./counter.ts";
+import { FaultProxy } from "./faultProxy.ts";
 import { seenPictures, watchPictures } from "./film.ts";
-import { Line } from "./line.ts";
 import { ServedServer, spkiOf } from "./served.ts";
 import { openTerminal } from "./tmux.ts";
 
@@ -80,11 +80,11 @@ describe("the main job", () => {
   let alice: BrowserPerson;
   let bob: BrowserPerson;
   let home: string;
-  let line: Line;
+  let line: FaultProxy;
 
   before(async () => {
     server = await ServedServer.start();
-    line = await Line.to(server.port);
+    line = await FaultProxy.to(server.port);
     browser = await launchBrowser({ spki: await spkiOf(server.port) });
     alice = await openPerson(browser);
     bob = await openPerson(browser);
