@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/[/\\]$/, "");
 
 /** Oldest host Node that can run the sources where no pinned binary exists for the system. */
-const OLDEST_HOST_NODE = 24;
+const OLDEST_HOST_NODE = 25; // the first with Uint8Array.fromBase64
 
 /** A fault with a message meant for the person at the terminal: one line, no stack. */
 class SetupError extends Error {}

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const OLDEST_NODE = 24;
+const OLDEST_NODE = 25;
 
 if (!existsSync(new URL("../../../node_modules/commander/package.json", import.meta.url))) {
   process.stderr.write(
