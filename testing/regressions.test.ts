@@ -426,3 +426,134 @@ describe("what must never happen again: people", { timeout: 60_000 }, () => {
     await assert.rejects(once(socket, "secureConnect"), /certificate/);
   });
 });
+
+describe("what must never happen again: one for another", { timeout: 60_000 }, () => {
+  it("R13: who does not read stalls no sender and no other reader, and loses nothing", async () => {
+    await using proxy = await FaultProxy.to(served.port);
+    const after = home.heads.get(bob.inbox) ?? 0;
+    await using stalled = await home.openInbox(bob, home.over(proxy, "https"));
+    await using toMallory = await home.openInbox(mallory);
+    await using fromAlice = await alice.connect();
+    proxy.freeze();
+    const large = new Uint8Array(limits.sealed).fill(7);
+    for (let times = 0; times < 60; times++) {
+      await home.submit(fromAlice, home.next(alice, bob, large));
+      await home.submit(fromAlice, home.next(alice, mallory));
+      await take(toMallory, 1);
+    }
+    assert.ok(stalled.waiting("rows") < 60, "the reader was stalled");
+    proxy.cut();
+    await stalled.closed;
+    await using again = await bob.connect();
+    await again.request("stream-read", { stream: bob.inbox, incarnation: bob.incarnation, after });
+    const rows = await take(again, 60);
+    assert.deepEqual([rows[0]?.seq, rows.at(-1)?.seq], [after + 1, after + 60]);
+    await again.request("stream-cursor", {
+      ...{ stream: bob.inbox, incarnation: bob.incarnation, seq: after + 60 },
+    });
+  });
+
+  it("R14: nothing that is said to everybody lands in a handshake that is not done", async () => {
+    await using watching = await alice.connect();
+    const comeAndGo = async (): Promise<void> => {
+      await using there = await bob.connect();
+      await sees(watching, bob, true);
+      there.socket.terminate();
+      await sees(watching, bob, false);
+    };
+    const socket = connect(served.port, "127.0.0.1");
+    const come: Buffer[] = [];
+    socket.on("data", (piece: Buffer) => come.push(piece));
+    const has = async (bytes: number): Promise<Buffer> => {
+      while (Buffer.concat(come).length < bytes) await once(socket, "data");
+      return Buffer.concat(come);
+    };
+    const head = [
+      `GET ${socketPath} HTTP/1.1`,
+      ...["Host: localhost", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"],
+      ...["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", `Sec-WebSocket-Protocol: ${subprotocol}`, "", ""],
+    ].join("\r\n");
+    socket.write(head.slice(0, 70));
+    await comeAndGo();
+    assert.equal(come.length, 0);
+    socket.write(head.slice(70));
+    const first = await has(head.length / 2);
+    await comeAndGo();
+    await joinRaw(room, "Dora");
+    await watching.next("directory");
+    // A ping of RFC 6455 with an empty mask: its pong comes after everything else that was sent before.
+    socket.write(Uint8Array.from([0x89, 0x81, 0, 0, 0, 0, 0x2a]));
+    const start = first.indexOf("\r\n\r\n") + 4;
+    assert.match(first.subarray(0, start).toString(), /^HTTP\/1\.1 101 /);
+    const all = await has(start + 4);
+    const length = all.readUInt8(start + 1) === 126 ? all.readUInt16BE(start + 2) : all.readUInt8(start + 1);
+    const body = start + (length > 125 ? 4 : 2);
+    const whole = await has(body + length + 3);
+    const frame = decodeServerFrame(new Uint8Array(whole.subarray(body, body + length)));
+    assert.ok(frame.type === "event" && frame.event.name === "hello");
+    assert.deepEqual([...whole.subarray(body + length)], [0x8a, 1, 0x2a]);
+    socket.destroy();
+  });
+
+  it("R18: 1,000 silent connections cost no thread, hold up nobody, and are ended within seconds", async () => {
+    await using fromAlice = await alice.connect();
+    const threads = await home.status("Threads");
+    const first = [
+      new Uint8Array(),
+      Uint8Array.from([0x16, 3, 1, 2]),
+      Buffer.from("GET / HTTP/1.1\r\nHost: loc"),
+      Buffer.from(
+        `GET ${socketPath} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX:`,
+      ),
+    ];
+    const start = performance.now();
+    const silent = await Promise.all(
+      Array.from({ length: 1000 }, async (_, at) => {
+        const socket = connect(served.port, "127.0.0.1");
+        socket.on("error", () => socket.destroy());
+        const closed = once(socket, "close");
+        await once(socket, "connect");
+        socket.write(first[at % first.length] ?? "");
+        socket.resume();
+        return { closed };
+      }),
+    );
+    const greeted = await Promise.all(Array.from({ length: 20 }, () => Wire.open(room)));
+    const asked = performance.now();
+    for (let times = 0; times < 20; times++) await home.submit(fromAlice, home.next(alice, bob));
+    assert.ok(performance.now() - asked < 3000, "letters were held up");
+    assert.equal(await home.status("Threads"), threads);
+    await Promise.all(silent.map(({ closed }) => closed));
+    const codes = await Promise.all(greeted.map(({ closed }) => closed));
+    assert.deepEqual(new Set(codes), new Set([closeCodes.tooSlowToSignIn]));
+    assert.ok(performance.now() - start < limits.authenticate + 10_000);
+    assert.ok((await fromAlice.request("directory-read", { from: 0 })).size > 2);
+  });
+
+  it("R23: a letter reaches its recipient only, and who is not signed in hears of nobody", async () => {
+    await using stranger = await Wire.open(room);
+    await using toMallory = await home.openInbox(mallory);
+    await using toBob = await home.openInbox(bob);
+    await using fromAlice = await alice.connect();
+    const letters = Array.from({ length: 5 }, () => home.next(alice, bob));
+    for (const letter of letters) await home.submit(fromAlice, letter);
+    assert.equal((await take(toBob, 5)).length, 5);
+    // What Mallory gets next is the letter to Mallory, and nothing came before it.
+    const own = home.next(alice, mallory);
+    await home.submit(fromAlice, own);
+    assert.deepEqual(
+      (await take(toMallory, 1)).map(({ id }) => id),
+      [own.id],
+    );
+    const { inbox: stream, incarnation } = bob;
+    await refuses(toMallory.request("stream-read", { stream, incarnation, after: 0 }), "not-found");
+    const ids = letters.map(({ id }) => id);
+    assert.deepEqual(await toMallory.request("delivery-read", { ids }), { delivered: [] });
+    await stranger.next("hello");
+    await refuses(stranger.request("directory-read", { from: 0 }), "unauthenticated");
+    assert.equal(await stranger.closed, closeCodes.unauthenticated);
+    for (const event of ["presence", "directory", "rows", "library"] as const) {
+      assert.equal(stranger.waiting(event), 0);
+    }
+  });
+});
