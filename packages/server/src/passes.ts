@@ -21,14 +21,25 @@ export class Passes {
     this.#now = now;
   }
 
-  /** 256 random bits as base64url: a bearer token (1 h), or the value of a session cookie. */
-  async create(
+  /** 256 random bits as base64url: a bearer token, for one hour. */
+  createToken(holder: Holder): Promise<{ secret: string; expires: number }> {
+    return this.#create("token", holder, null);
+  }
+
+  /** The value of a session cookie, made by a token; undefined when that is none. Throws `unauthenticated` when it ends meanwhile (P22). */
+  async createSession(token: string): Promise<{ secret: string; expires: number } | undefined> {
+    const holder = await this.holderOf(token, "token");
+    return holder && this.#create("session", holder, hashOf(token));
+  }
+
+  async #create(
     kind: "token" | "session",
     { account, device }: Holder,
+    under: Hash | null,
   ): Promise<{ secret: string; expires: number }> {
     const secret = toBase64url(randomBytes(32));
     const expires = this.#now() + (kind === "token" ? limits.token : limits.session);
-    await this.#store.addPass({ hash: hashOf(secret), kind, account, device, expires });
+    await this.#store.addPass({ hash: hashOf(secret), kind, account, device, expires }, under);
     return { secret, expires };
   }
 
@@ -39,15 +50,8 @@ export class Passes {
   ): Promise<{ secret: string; expires: number }> {
     const secret = toBase64url(randomBytes(16));
     const expires = this.#now() + limits.grantOpen;
-    await this.#store.addPass({
-      hash: hashOf(secret),
-      kind: "grant",
-      account,
-      device,
-      title,
-      opened: null,
-      expires,
-    });
+    const hash = hashOf(secret);
+    await this.#store.addPass({ hash, kind: "grant", account, device, title, opened: null, expires }, null);
     return { secret, expires };
   }
 

@@ -307,6 +307,23 @@ test("P26: the app's answers carry its policy; the bundle is served from a map o
   assert.equal((await get(server, "/later.html", { host })).statusCode, 404);
 });
 
+test("P3 P26: a path that can't be decoded or is too long is judged and answered like any other", async () => {
+  await using server = await bootServer();
+  for (const path of ["/%", "/m/%3", "/chats/%c0%ae", `/api/titles/${"a".repeat(300)}`]) {
+    const known = await get(server, path, { host: "localhost" });
+    assert.equal(known.statusCode, 404);
+    assert.equal(known.text, '{"code":"not-found","message":"there is nothing here"}');
+    assert.match(
+      String(known.headers["content-security-policy"]),
+      /^default-src 'none'; .*trusted-types snug$/,
+    );
+    assert.equal(known.headers["x-content-type-options"], "nosniff");
+    assert.equal((await get(server, path, { host: "evil.example" })).statusCode, 421);
+    const forwarded = await get(server, path, { host: "localhost", via: "1.1 somebody" });
+    assert.match(forwarded.text, /Prepare this device/);
+  }
+});
+
 test("P24: a data folder that is in use, newer, or not ours is refused, and left as it was", async () => {
   await using server = await bootServer();
   const start = async (change: Partial<typeof server.options>): Promise<string> => {

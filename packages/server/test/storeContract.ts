@@ -329,7 +329,7 @@ const owed: Readonly<Record<string, Owed>> = {
       opened: null,
     };
     const others = { ...token, hash: random256(Hash), account: bob.account, device: bob.device };
-    for (const pass of [token, grant, others]) await store.addPass(pass);
+    for (const pass of [token, grant, others]) await store.addPass(pass, null);
     await store.openGrant(grant.hash, now, now + 2 * day);
     assert.deepEqual(
       { ...(await store.pass(grant.hash)) },
@@ -340,6 +340,11 @@ const owed: Readonly<Record<string, Owed>> = {
     assert.equal(await store.pass(token.hash), undefined);
     assert.equal(await store.pass(grant.hash), undefined);
     assert.deepEqual({ ...(await store.pass(others.hash)) }, others);
+    // What is made by a pass that has just ended is not made.
+    const late = { ...token, hash: random256(Hash), kind: "session" as const };
+    await refuses("unauthenticated", store.addPass(late, token.hash));
+    assert.equal(await store.pass(late.hash), undefined);
+    await store.addPass({ ...others, hash: late.hash, kind: "session" }, others.hash);
     await store.endPasses(bob.device);
     assert.equal(await store.pass(others.hash), undefined);
   },

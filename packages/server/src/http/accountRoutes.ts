@@ -22,9 +22,10 @@ export function accountRoutes(app: FastifyInstance, room: Room): void {
   app.post(pathOf("invite-look"), (request) => lookAtInvite(room, bodyOf("invite-look", request)));
   app.post(pathOf("join"), (request) => join(room, bodyOf("join", request)));
   app.post(pathOf("session-create"), async (request, reply): Promise<ResponseOf<"session-create">> => {
-    const holder = await bearerOf(room, request);
-    if (!holder) throw new SnugError("unauthenticated", "sign in first");
-    const { secret, expires } = await room.passes.create("session", holder);
+    const token = bearerOf(request);
+    const session = token === undefined ? undefined : await room.passes.createSession(token);
+    if (!session) throw new SnugError("unauthenticated", "sign in first");
+    const { secret, expires } = session;
     const seconds = Math.floor((expires - room.now()) / 1000);
     const name = cookieName(room.log.directory.server);
     reply.header(
@@ -37,7 +38,10 @@ export function accountRoutes(app: FastifyInstance, room: Room): void {
 
 /** Whose request this is, by bearer token or session cookie; undefined when nobody's. */
 export async function holderOf(room: Room, request: FastifyRequest): Promise<Holder | undefined> {
-  if (request.headers.authorization !== undefined) return bearerOf(room, request);
+  if (request.headers.authorization !== undefined) {
+    const token = bearerOf(request);
+    return token === undefined ? undefined : room.passes.holderOf(token, "token");
+  }
   const name = cookieName(room.log.directory.server);
   for (const cookie of (request.headers.cookie ?? "").split(/; */)) {
     const [key, value] = cookie.split("=");
@@ -46,9 +50,8 @@ export async function holderOf(room: Room, request: FastifyRequest): Promise<Hol
   return undefined;
 }
 
-async function bearerOf(room: Room, request: FastifyRequest): Promise<Holder | undefined> {
-  const token = /^Bearer ([A-Za-z0-9_-]{43})$/.exec(request.headers.authorization ?? "")?.[1];
-  return token === undefined ? undefined : room.passes.holderOf(token, "token");
+function bearerOf(request: FastifyRequest): string | undefined {
+  return /^Bearer ([A-Za-z0-9_-]{43})$/.exec(request.headers.authorization ?? "")?.[1];
 }
 
 /** Cookies ignore ports: two servers on one host must not take each other's. */

@@ -1,6 +1,11 @@
 import type { RequestListener } from "node:http";
 import { limits } from "@snug/protocol";
-import fastify, { type FastifyInstance, LogController } from "fastify";
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import type { Site, Visit } from "../site.ts";
 import type { Identity } from "../tls/authority.ts";
 import { sendError, toSnugError } from "./errors.ts";
@@ -42,6 +47,10 @@ export function createApp(of: {
     logger: { level: of.log === "info" ? "info" : "error", stream: process.stderr },
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
+    // Paths that the router can't decode, or finds too long, pass no hook: they are judged and answered like all others.
+    frameworkErrors: (_cause, request, reply) => {
+      if (!receive(of, request, reply)) notFound(reply);
+    },
   });
   app.decorateRequest("visit");
   app.setErrorHandler<Error>((cause, _request, reply) =>
@@ -50,27 +59,9 @@ export function createApp(of: {
       toSnugError(cause, (fault) => app.log.error(fault)),
     ),
   );
-  app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send({ code: "not-found", message: "there is nothing here" }),
-  );
+  app.setNotFoundHandler((_request, reply) => notFound(reply));
   app.addHook("onRequest", async (request, reply) => {
-    const judgement = of.site.judge(request.raw);
-    reply.headers({
-      "content-security-policy": policy,
-      "x-content-type-options": "nosniff",
-      "referrer-policy": "no-referrer",
-      "cross-origin-opener-policy": "same-origin",
-      "cross-origin-resource-policy": "same-origin",
-    });
-    if (!judgement.ok)
-      return reply.code(judgement.status).send({ code: "forbidden", message: judgement.why });
-    request.visit = judgement.visit;
-    if (judgement.visit.whole || request.routeOptions.url === "/authority.crt") return;
-    reply.code(request.method === "GET" ? 200 : 403).header("content-security-policy", preparePolicy);
-    return reply
-      .header("cache-control", "no-store")
-      .type("text/html; charset=utf-8")
-      .send(preparePage(of.addresses, of.identity.authority !== null));
+    if (receive(of, request, reply)) return reply;
   });
   app.addHook("onResponse", async (request, reply) => {
     const path = request.routeOptions.url ?? "-";
@@ -82,4 +73,37 @@ export function createApp(of: {
       : reply.type("application/x-x509-ca-cert").send(of.identity.authority.pem),
   );
   return { app, handler: () => (request, response) => app.routing(request, response) };
+}
+
+function notFound(reply: FastifyReply): FastifyReply {
+  return reply.code(404).send({ code: "not-found", message: "there is nothing here" });
+}
+
+/** The policy and the judgement of a request. True when that was its answer: turned away, or shown how to come in. */
+function receive(
+  of: { readonly site: Site; readonly identity: Identity; readonly addresses: readonly string[] },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): boolean {
+  const judgement = of.site.judge(request.raw);
+  reply.headers({
+    "content-security-policy": policy,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+  });
+  if (!judgement.ok) {
+    reply.code(judgement.status).send({ code: "forbidden", message: judgement.why });
+    return true;
+  }
+  request.visit = judgement.visit;
+  if (judgement.visit.whole || request.routeOptions.url === "/authority.crt") return false;
+  reply
+    .code(request.method === "GET" ? 200 : 403)
+    .header("content-security-policy", preparePolicy)
+    .header("cache-control", "no-store")
+    .type("text/html; charset=utf-8")
+    .send(preparePage(of.addresses, of.identity.authority !== null));
+  return true;
 }

@@ -92,11 +92,12 @@ export class Connection implements Present {
     if (this.#state.is !== "live") return;
     this.#state.subscription?.end();
     const { store } = this.#room;
-    this.#state.subscription = new Subscription(stream, after, {
+    const current = (): boolean => this.#state.is === "live" && this.#state.subscription === subscription;
+    const subscription = new Subscription(stream, after, {
       read: (of, from, bytes) => store.rows(of, from, bytes),
       send: async (frame) => {
-        await this.#roomFor(frame.length);
-        if (this.#state.is === "closed") return false;
+        await this.#roomFor(frame.length, current);
+        if (!current()) return false;
         this.#write(frame);
         return true;
       },
@@ -106,7 +107,10 @@ export class Connection implements Present {
         return true;
       },
     });
-    this.#backfill(this.#state.subscription);
+    this.#state.subscription = subscription;
+    // Rows that waited for the former one's reader are let go: asking again must not pile them up.
+    for (const wake of this.#wake.splice(0)) wake();
+    this.#backfill(subscription);
   }
 
   /** Ends the connection with one of the protocol's codes; presence and subscriptions end now. */
@@ -176,8 +180,9 @@ export class Connection implements Present {
     return buffered === 0 || buffered + bytes <= limits.buffered;
   }
 
-  async #roomFor(bytes: number): Promise<void> {
-    while (this.#state.is !== "closed" && !this.#hasRoom(bytes)) {
+  /** Resolves when there is room, or when it is `wanted` no longer. */
+  async #roomFor(bytes: number, wanted: () => boolean = () => this.#state.is !== "closed"): Promise<void> {
+    while (wanted() && !this.#hasRoom(bytes)) {
       const limit = setTimeout(() => this.close("readsTooSlowly"), limits.stalled);
       await new Promise<void>((resolve) => this.#wake.push(resolve));
       clearTimeout(limit);

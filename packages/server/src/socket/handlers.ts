@@ -92,7 +92,7 @@ export const handlers: Handlers = {
 
   async "token-create"({ room, principal }) {
     mustBeFull(principal);
-    const { secret, expires } = await room.passes.create("token", principal);
+    const { secret, expires } = await room.passes.createToken(principal);
     return { token: secret, expires };
   },
 

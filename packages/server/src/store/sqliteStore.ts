@@ -185,8 +185,8 @@ export class SqliteStore implements Store {
     return this.#write("replaceSetupLink", invite);
   }
 
-  addPass(pass: Pass): Promise<void> {
-    return this.#write("addPass", pass);
+  addPass(pass: Pass, under: Hash | null): Promise<void> {
+    return this.#write("addPass", pass, under);
   }
 
   async pass(hash: Hash): Promise<Pass | undefined> {

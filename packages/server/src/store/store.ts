@@ -134,7 +134,8 @@ export interface Store extends AsyncDisposable {
   /** Puts the one setup link in place of any former; null only takes it away. */
   replaceSetupLink(invite: Invite | null): Promise<void>;
 
-  addPass(pass: Pass): Promise<void>;
+  /** `under`: the pass that this one is made by. Throws `unauthenticated` when that is gone by then. */
+  addPass(pass: Pass, under: Hash | null): Promise<void>;
   pass(hash: Hash): Promise<Pass | undefined>;
   /** First use of a grant: from now on it lives until `expires`. */
   openGrant(hash: Hash, opened: number, expires: number): Promise<void>;

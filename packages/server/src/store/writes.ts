@@ -245,7 +245,10 @@ export class Writes {
     if (invite) this.#insertInvite(invite);
   }
 
-  addPass(pass: Pass): void {
+  addPass(pass: Pass, under: Hash | null): void {
+    if (under !== null && !this.#get("SELECT 1 FROM passes WHERE hash = ?", under)) {
+      throw new SnugError("unauthenticated", "sign in first");
+    }
     const [title, opened] = pass.kind === "grant" ? [pass.title, pass.opened] : [null, null];
     const { hash, kind, account, device, expires } = pass;
     this.#run(
