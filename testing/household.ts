@@ -69,7 +69,7 @@ export class Household implements AsyncDisposable {
       await copyFile(join(sample, name), join(videos, name));
     }
     // One segment that no socket's buffers can swallow.
-    makeVideo(join(videos, "Large.mp4"), { seconds: 4, height: 480, noise: true, keyframes: 200 });
+    makeVideo(join(videos, "Large.mp4"), { seconds: 8, height: 480, noise: true, keyframes: 200 });
     await copyFile(join(sample, "Test card_240p.mp4"), join(folder, "y_240p.mp4"));
     const served = opened.use(await ServedServer.start({ videos }));
     const { localUrl, serverId, setupLink } = served.listening;

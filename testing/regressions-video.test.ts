@@ -219,7 +219,7 @@ describe("what must never happen again: video", { timeout: 60_000 }, () => {
     const length = lengthOf(answer);
     await home.rests();
     const read = (await bytesRead()) - before;
-    assert.ok(length > 30_000_000, `the segment has ${length} bytes`);
+    assert.ok(length > 80_000_000, `the segment has ${length} bytes`);
     assert.ok(read < length / 2, `${read} of ${length} bytes were read for a reader that takes none`);
     const taken = await drain(answer);
     assert.ok((await bytesRead()) - before > length, "control: what is read is counted");
