@@ -79,6 +79,15 @@ function box(bytes: Uint8Array, type: string): Buffer {
   return Buffer.from(bytes).subarray(at + 4);
 }
 
+/** The media in a segment: the payload of each `mdat` (ISO/IEC 14496-12, 8.1.1). */
+function* payloads(segment: Buffer): Iterable<Buffer> {
+  for (let at = 0; at < segment.length; at += segment.readUInt32BE(at)) {
+    if (segment.toString("latin1", at + 4, at + 8) === "mdat") {
+      yield segment.subarray(at + 8, at + segment.readUInt32BE(at));
+    }
+  }
+}
+
 describe("what must never happen again: video", { timeout: 60_000 }, () => {
   it("R11: a video that is not there is said so once, and nothing goes on behind it", async () => {
     await using wire = await home.alice.connect();
@@ -187,6 +196,17 @@ describe("what must never happen again: video", { timeout: 60_000 }, () => {
     await once(answer, "end");
     assert.ok(proxy.pieces > whole.length);
     assert.ok(Buffer.from(taken).equals(whole));
+    // What they are bytes of: the film's own, going on and never again from the same place.
+    const film = await readFile(join(home.served.videos, "Test card_240p.mp4"));
+    const places = [...payloads(Buffer.from(taken)), ...payloads(second)].map((of) =>
+      film.indexOf(of.subarray(0, 64)),
+    );
+    assert.ok(places.length >= 4);
+    assert.deepEqual(
+      places,
+      [...new Set(places)].sort((one, other) => one - other),
+    );
+    assert.ok((places[0] ?? -1) > 0);
   });
 
   it("R25: a seek needs nothing of what lies before it, and its segment says when it plays", async () => {
