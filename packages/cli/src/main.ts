@@ -10,6 +10,8 @@ import { version } from "./version.ts";
 /** Runs one command line (without node and script). Sets the process's exit code; ends by itself. */
 export async function main(args: readonly string[]): Promise<void> {
   endWithReader();
+  // What server and clients write is for nobody else on this computer, wherever the folders are copied.
+  process.umask(0o077);
   const code = await runCommand(args);
   // A signal's code is set already.
   process.exitCode ??= code;

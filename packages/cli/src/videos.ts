@@ -1,5 +1,6 @@
 import type { TitleView } from "@snug/protocol";
 import { CommandError, exitCodes } from "./exit.ts";
+import { harmlessLine } from "./output.ts";
 import { authorityFile, playWithMpv } from "./player.ts";
 import { foldName, type Place, until, withConnection } from "./session.ts";
 import { lengthWords } from "./words.ts";
@@ -12,7 +13,11 @@ export async function videos(of: Place): Promise<void> {
       const words = reason === null ? state : `${state}: ${reason}`;
       await of.output.data(
         { id, name, state, reason, seconds: durationMicroseconds / 1_000_000, size, renditions, notes },
-        [name, state === "playable" ? lengthWords(durationMicroseconds) : "-", words].join("\t"),
+        [
+          harmlessLine(name),
+          state === "playable" ? lengthWords(durationMicroseconds) : "-",
+          harmlessLine(words),
+        ].join("\t"),
       );
     }
   });

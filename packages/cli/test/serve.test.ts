@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { suite, test } from "node:test";
 import { assertRefused, createPlace, textUntil } from "./place.ts";
 
@@ -18,6 +18,23 @@ suite("serve", { concurrency: 2 }, () => {
     assert.equal(code, 0);
     assert.ok(took < 2000, `${took} ms`);
     for (const line of server.lines) assert.equal(typeof JSON.parse(line), "object");
+  });
+
+  test("what server and client write is open to nobody else, down to each file", async () => {
+    await using place = await createPlace();
+    await using server = await place.serve(["--data", "data"]);
+    await place.ok(["join", "-", "--name", "anna"], {
+      home: "anna",
+      input: server.listening.setupLink ?? "",
+    });
+    for (const folder of ["data", "anna"]) {
+      const entries = await readdir(place.path(folder), { recursive: true });
+      assert.ok(entries.length >= 2, folder);
+      for (const entry of entries) {
+        const { mode } = await stat(place.path(folder, entry));
+        assert.equal(mode & 0o077, 0, `${folder}/${entry}: ${mode.toString(8)}`);
+      }
+    }
   });
 
   test("SIGINT ends it too, with a client connected; the next start says the same fingerprint", async () => {

@@ -75,3 +75,9 @@ test("C25: a home of a newer version is refused as it is", async () => {
   database.close();
   await assert.rejects(openNodeStore(at.path), { code: "upgrade", message: /store version 99/ });
 });
+
+test("C25: a home that can't be made is refused at once", {
+  skip: process.platform !== "linux",
+}, async () => {
+  await assert.rejects(openNodeStore("/proc/snug/home"), { code: "ENOENT" });
+});

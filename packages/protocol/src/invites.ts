@@ -7,9 +7,13 @@ import { Ed25519Public } from "./statements.ts";
 /** What an invite's fragment says (DESIGN 17). The fragment never reaches the server. */
 export const Invite = z.strictObject({
   version: z.literal(1),
-  /** Origins, https first; the setup link may name http://localhost. */
+  /** Origins: https, or http on this computer alone, where nobody listens in between. */
   addresses: z
-    .array(z.string().regex(/^https?:\/\/[^/\s]{1,255}$/))
+    .array(
+      z
+        .string()
+        .regex(/^(https:\/\/[^/\s]{1,255}|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:[1-9]\d{0,4})?)$/),
+    )
     .min(1)
     .max(8),
   server: ServerId,

@@ -63,6 +63,8 @@ test("E8: other versions, addresses, sizes of parts, spellings and lengths are r
     [1, []],
     [1, ["javascript:alert(1)"]],
     [1, ["https://a/b"]],
+    [1, ["http://snug.example"]],
+    [1, ["http://localhost.example"]],
     [1, ["https://a b"]],
     [2, new Uint8Array(31)],
     [3, new Uint8Array(33)],

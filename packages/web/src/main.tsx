@@ -6,6 +6,8 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App.tsx";
 import { startSession } from "./engine/session.ts";
 import { takeInviteLink } from "./navigation.tsx";
+import { Boundary } from "./parts/Boundary.tsx";
+import { Failed } from "./screens/Doorstep.tsx";
 
 const link = takeInviteLink();
 void startSession();
@@ -14,6 +16,8 @@ const root = document.getElementById("root");
 if (!root) throw new Error("the page has no root");
 createRoot(root).render(
   <StrictMode>
-    <App link={link} />
+    <Boundary fallback={(why) => <Failed why={why} />}>
+      <App link={link} />
+    </Boundary>
   </StrictMode>,
 );

@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { type AccountKeys, type ExportedKeys, importAccountKeys } from "@snug/crypto/sealing";
 import { decodeCbor, encodeCbor, KeyId, SnugError } from "@snug/protocol";
@@ -22,10 +23,24 @@ const KeyFile = z.strictObject({
  * Throws SnugError `conflict` while another process uses the folder, `upgrade` for a newer version's folder.
  */
 export async function openNodeStore(folder: string): Promise<Store> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(resolve(folder));
   const { uid, mode } = await stat(folder);
   if (uid === process.getuid?.() && (mode & 0o077) !== 0) await chmod(folder, 0o700);
   return new NodeStore(folder);
+}
+
+/** Level by level: Node's own recursion never ends where a folder is there and takes no others, as in /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    const above = dirname(folder);
+    if (code !== "ENOENT" || existsSync(above)) throw error;
+    await makeFolder(above);
+    await mkdir(folder, { mode: 0o700 });
+  }
 }
 
 class NodeStore implements Store {
