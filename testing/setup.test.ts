@@ -12,11 +12,11 @@ const COPIED = ["setup.mjs", "start.mjs", "test.mjs", "run-tests.ts", "pinned-ve
 
 /** Stands for the server: says how it was called, and ends in order when asked. */
 const SERVER = `
-console.log(JSON.stringify({ arguments: process.argv.slice(2) }));
 if (process.argv.includes("--stay")) {
   const alive = setInterval(() => undefined, 1000);
   process.on("SIGTERM", () => { clearInterval(alive); process.exitCode = 7; });
-}`;
+}
+console.log(JSON.stringify({ arguments: process.argv.slice(2) }));`;
 
 /** Stands for npm: brings a bundler that only notes that it ran, and the lockfile that npm writes last. */
 const NPM = `

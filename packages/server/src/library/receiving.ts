@@ -1,4 +1,4 @@
-import type { SnugError } from "@snug/protocol";
+import { SnugError } from "@snug/protocol";
 import { chunksAhead } from "./messages.ts";
 
 /** A body on its way from the worker, as the main thread takes it. It can be read once. */
@@ -49,7 +49,15 @@ export function createReceiving(on: { more: () => void; left: () => void }): Rec
   return {
     chunk: (bytes) => {
       if (state.at !== "open") return;
-      if (queue.length > chunksAhead) throw new Error("the video worker sent more than it was asked for");
+      if (queue.length > chunksAhead) {
+        // Only a broken worker does that; its reader ends, the server doesn't.
+        on.left();
+        finish({
+          at: "failed",
+          error: new SnugError("internal", "the video worker sent more than it was asked for"),
+        });
+        return;
+      }
       queue.push(bytes);
       settle();
     },
