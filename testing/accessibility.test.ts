@@ -30,7 +30,7 @@ const looks = [
 ] as const;
 
 describe("accessibility", () => {
-  it("no screen has a serious or critical finding, wide and phone, light and dark; a planted one is found", async () => {
+  it("J10: no screen has a serious or critical finding, wide and phone, light and dark; a planted one is found", async () => {
     await using server = await ServedServer.start();
     const browser = await launchBrowser({ spki: await spkiOf(server.port) });
     try {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Transform } from "node:stream";
-import { setImmediate, setTimeout } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 
 /**
  * A bad line to a server: a TCP relay on a port of its own, which knows nothing of what it carries. Its faults are set
@@ -15,8 +15,6 @@ export class FaultProxy implements AsyncDisposable {
    * of its own without Nagle's delay: as a TCP segment.
    */
   split: number | "every byte" | null = null;
-  /** Each write comes so much later. ms */
-  delay = 0;
   /** Pieces passed on so far: how a test sees that its fault was there. */
   pieces = 0;
   readonly #server: Server;
@@ -81,7 +79,6 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   async #pass(chunk: Buffer, to: Transform): Promise<void> {
-    if (this.delay > 0) await setTimeout(this.delay);
     for (const piece of this.#broken(chunk)) {
       while (this.#flowing) await this.#flowing.promise;
       to.push(piece);

@@ -256,7 +256,7 @@ describe("the main job", () => {
     assert.ok(renditions.has(2));
   });
 
-  it("J6: opened again, the film begins with what the line is known to carry", async () => {
+  it("J9: opened again, the film begins with what the line is known to carry", async () => {
     const { page } = bob;
     await page.goBack();
     await page.getByTestId("title-Test card").click();

@@ -142,7 +142,7 @@ describe("secrecy", () => {
     }
   });
 
-  it("V-disk: nothing of a film that was watched is on the client's disk; what may be cached is found by the same search", async () => {
+  it("VL9: nothing of a film that was watched is on the client's disk; what may be cached is found by the same search", async () => {
     const profile = await mkdtemp(join(tmpdir(), "snug-profile-"));
     const assets = new URL("../packages/web/dist/assets/", import.meta.url).pathname;
     const font =
