@@ -1,5 +1,6 @@
 import { type Hash, Incarnation, limits, randomId, type ServerId } from "@snug/protocol";
-import { DirectoryLog, type Leaf } from "./directoryLog.ts";
+import { announce } from "./announcing.ts";
+import { DirectoryLog } from "./directoryLog.ts";
 import { type DataFolder, isFolder, openFolder } from "./folder.ts";
 import { accountRoutes } from "./http/accountRoutes.ts";
 import { createApp } from "./http/app.ts";
@@ -171,16 +172,6 @@ function makeRoom(of: {
   library.onChange((revision) => connections.broadcast("library", { revision }));
   const facts = { serverName: site.name, addresses, authority };
   return { store, log, passes: new Passes(store, log, now), connections, titles: library, facts, now };
-}
-
-/** Everybody hears of a new statement; devices that it ended are gone. */
-function announce(connections: Connections, { index, entry, checkpoint, endedDevices }: Leaf): void {
-  connections.broadcast("directory", { from: index, entries: [entry], checkpoint });
-  const ended = endedDevices.map((device) => connections.ofDevice(device));
-  // After this turn: the one who asked for it gets an answer first.
-  setImmediate(() => {
-    for (const connection of ended) connection?.close("signedOut");
-  });
 }
 
 /** Pings links and forgets what has expired, until disposed. */

@@ -12,6 +12,7 @@ import {
   SnugError,
   type StreamId,
 } from "@snug/protocol";
+import type { WriteCall, WriteName, WriteResult } from "./batch.ts";
 import { openReader } from "./schema.ts";
 import type {
   Appended,
@@ -25,7 +26,6 @@ import type {
   StatementEffects,
   Store,
 } from "./store.ts";
-import type { WriteCall, WriteName, WriteResult } from "./writer.ts";
 import type { Writes } from "./writes.ts";
 
 type Values = Record<string, unknown>;
@@ -34,35 +34,60 @@ interface Waiting {
   readonly reject: (reason: SnugError) => void;
 }
 
+/** Whatever makes the changes of a database, batch by batch: a worker's thread, or a simulation's disk. */
+export interface Writer {
+  /** What comes of each is told to `settle` once it is durable. */
+  post(calls: readonly WriteCall[]): void;
+  /** Resolves when everything posted is settled and the database is closed. */
+  close(): Promise<void>;
+}
+export type OpenWriter = (
+  path: string,
+  told: { settle(results: readonly WriteResult[]): void; fail(cause: unknown): void },
+) => Writer;
+
 /** Rows read in one go at most; the byte bound usually ends a page earlier. */
 const pageRows = 64;
+
+const openWorker: OpenWriter = (path, { settle, fail }) => {
+  const worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: { path } });
+  worker.on("message", settle);
+  worker.on("error", fail);
+  return {
+    post: (calls) => worker.postMessage(calls),
+    close: async () => {
+      const ended = new Promise((resolve) => worker.once("exit", resolve));
+      worker.postMessage("close");
+      await ended;
+    },
+  };
+};
 
 /** The embedded store: one writer in a worker, one reader here. */
 export class SqliteStore implements Store {
   readonly incarnation: Incarnation;
   readonly #reader: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
-  readonly #worker: Worker;
+  readonly #writer: Writer;
   readonly #waiting = new Map<number, Waiting>();
   #queued: WriteCall[] = [];
   #number = 0;
   #failed: SnugError | undefined;
 
   /** The file must exist (makeDatabase). */
-  constructor(path: string) {
+  constructor(path: string, openWriter: OpenWriter = openWorker) {
     this.#reader = openReader(path);
     this.incarnation = this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value as Incarnation;
-    this.#worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: { path } });
-    this.#worker.on("message", (results: readonly WriteResult[]) => this.#settle(results));
-    this.#worker.on("error", (cause) => this.#fail(cause));
+    this.#writer = openWriter(path, {
+      settle: (results) => this.#settle(results),
+      fail: (cause) => this.#fail(cause),
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failed ??= new SnugError("unavailable", "the server is closing");
     this.#flush();
-    const ended = new Promise((resolve) => this.#worker.once("exit", resolve));
-    this.#worker.postMessage("close");
-    await ended;
+    await this.#writer.close();
     this.#reader.close();
   }
 
@@ -222,7 +247,7 @@ export class SqliteStore implements Store {
 
   #flush(): void {
     if (this.#queued.length === 0) return;
-    this.#worker.postMessage(this.#queued);
+    this.#writer.post(this.#queued);
     this.#queued = [];
   }
 
