@@ -184,6 +184,7 @@ const TOOLS = [
   { command: "ffprobe", debian: "ffmpeg" },
   { command: "chromium", debian: "chromium" },
   { command: "tmux", debian: "tmux" },
+  { command: "strace", debian: "strace" },
 ];
 
 /** Installs what the tests run beside Snug by apt-get as root; else says what to install. */

@@ -19,6 +19,21 @@ export interface Listening {
   readonly serverId: string;
 }
 
+interface How {
+  /** The data folder. */
+  readonly data: string;
+  readonly videos: string;
+  /** A command that runs the server in its own place, by exec. */
+  readonly under: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly listening: Listening;
+  readonly log: string;
+}
+
 /** A server in a process of its own, started as a user starts it: the entry itself, never through npm. */
 export class ServedServer implements AsyncDisposable {
   readonly folder: string;
@@ -26,22 +41,36 @@ export class ServedServer implements AsyncDisposable {
   listening: Listening;
   /** Everything it wrote to stderr: its log. */
   log = "";
+  readonly #how: How;
   #process: ChildProcess;
 
-  private constructor(folder: string, videos: string, child: ChildProcess, listening: Listening) {
+  private constructor(folder: string, how: How, { child, listening }: Started) {
     this.folder = folder;
-    this.videos = videos;
+    this.videos = how.videos;
+    this.#how = how;
     this.#process = child;
     this.listening = listening;
   }
 
-  static async start(of: { readonly videos?: string; readonly port?: number } = {}): Promise<ServedServer> {
+  static async start(of: Partial<How> & { readonly port?: number } = {}): Promise<ServedServer> {
     const folder = await mkdtemp(join(tmpdir(), "snug-served-"));
-    const videos = of.videos ?? join(root, "videos");
-    const { child, listening, log } = await run(join(folder, "data"), videos, of.port ?? 0);
-    const served = new ServedServer(folder, videos, child, listening);
-    served.#keep(child, log);
-    return served;
+    const { port = 0, ...given } = of;
+    const how = {
+      data: join(folder, "data"),
+      videos: join(root, "videos"),
+      under: [],
+      environment: {},
+      ...given,
+    };
+    try {
+      const started = await run(how, port);
+      const served = new ServedServer(folder, how, started);
+      served.#keep(started.child, started.log);
+      return served;
+    } catch (cause) {
+      await rm(folder, { recursive: true, force: true });
+      throw cause;
+    }
   }
 
   get port(): number {
@@ -56,7 +85,7 @@ export class ServedServer implements AsyncDisposable {
   async restart(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const port = this.port;
     await this.stop(signal);
-    const { child, listening, log } = await run(join(this.folder, "data"), this.videos, port);
+    const { child, listening, log } = await run(this.#how, port);
     this.#process = child;
     this.listening = listening;
     this.#keep(child, log);
@@ -96,21 +125,15 @@ export async function spkiOf(port: number): Promise<string> {
   }
 }
 
-async function run(
-  data: string,
-  videos: string,
-  port: number,
-): Promise<{ child: ChildProcess; listening: Listening; log: string }> {
-  const child = spawn(
-    process.execPath,
-    [
-      join(root, "packages/cli/bin/snug.mjs"),
-      "serve",
-      "--json",
-      ...["--port", String(port), "--data", data, "--videos", videos],
-    ],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
+async function run({ data, videos, under, environment }: How, port: number): Promise<Started> {
+  const [command = "", ...args] = [
+    ...[...under, process.execPath, join(root, "packages/cli/bin/snug.mjs"), "serve", "--json"],
+    ...["--port", String(port), "--data", data, "--videos", videos],
+  ];
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
+  });
   let log = "";
   const onLog = (piece: Buffer) => {
     log += piece.toString();
