@@ -23,7 +23,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   const folders = { data: resolve(given.data), videos: resolve(given.videos) };
   const stop = untilSignal();
-  const { port, host, name, cert, key, trustProxy } = given;
+  const { port, host, name, cert, key, trustProxy, log } = given;
   const server = await startServer({
     port,
     host,
@@ -32,12 +32,14 @@ export async function serve(options: ServeOptions): Promise<void> {
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
     ...(trustProxy === undefined ? {} : { trustProxy }),
     ...(existsSync(webBundle) ? { web: webBundle } : {}),
-    log: json ? "info" : "silent",
+    log: log ?? (json ? "info" : "warn"),
   });
+  const renewal = onReload(() => server.renewCertificate());
   try {
     await announce(server, folders, createOutput({ json: json === true }));
     await stop;
   } finally {
+    renewal.end();
     await server.close();
   }
 }
@@ -56,11 +58,21 @@ async function announce(
   );
 }
 
+/** SIGHUP asks a service to look at its files again. In a terminal it means that the terminal is gone. */
+const reloads = !process.stdin.isTTY;
+
+function onReload(act: () => Promise<void>): { end(): void } {
+  const reload = (): void => void act();
+  if (reloads) process.on("SIGHUP", reload);
+  return { end: () => void process.off("SIGHUP", reload) };
+}
+
 /** A second signal finds no listener and ends the process at once. */
 async function untilSignal(): Promise<void> {
   const stopped = new AbortController();
   const { signal } = stopped;
-  await Promise.race([once(process, "SIGINT", { signal }), once(process, "SIGTERM", { signal })]);
+  const endings = ["SIGINT", "SIGTERM", ...(reloads ? [] : ["SIGHUP"])];
+  await Promise.race(endings.map((name) => once(process, name, { signal })));
   stopped.abort();
 }
 

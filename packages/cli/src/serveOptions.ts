@@ -11,6 +11,7 @@ export interface ServeOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly trustProxy?: string[];
+  readonly log?: "silent" | "warn" | "info";
   readonly json?: true;
 }
 
@@ -33,6 +34,10 @@ export function serveOptions(): Option[] {
     new Option("--trust-proxy <addresses>", "proxies whose forwarding headers count, with commas").argParser(
       addresses,
     ),
+    new Option(
+      "--log <level>",
+      "what is written to stderr, one JSON object a line (default: warn; info with --json)",
+    ).choices(["silent", "warn", "info"]),
   ];
 }
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { suite, test } from "node:test";
+import { spkiOf } from "../../../testing/served.ts";
 import { assertRefused, createPlace, textUntil } from "./place.ts";
 
 suite("serve", { concurrency: 2 }, () => {
@@ -77,6 +79,31 @@ suite("serve", { concurrency: 2 }, () => {
     }
     assert.match(text, /^Snug \d/);
     assert.match(text, /([▀▄█ ]{30,}\n){10}/);
+  });
+
+  test("O3, O10: SIGHUP takes the files that were renewed in place, and says so; the server goes on", async () => {
+    await using place = await createPlace();
+    const [old, renewed] = [place.path("old"), place.path("renewed")];
+    for (const folder of [old, renewed]) {
+      await using server = await place.serve(["--data", folder]);
+      await server.stop("SIGTERM");
+    }
+    const [cert, key] = [join(old, "tls", "server.crt"), join(old, "tls", "server.key")];
+    await using server = await place.serve(["--cert", cert, "--key", key, "--log", "info"]);
+    const before = await spkiOf(server.listening.port);
+    await writeFile(cert, "half");
+    const kept = textUntil(server.child.stderr, /"event":"certificate-kept"/);
+    server.child.kill("SIGHUP");
+    await kept;
+    assert.equal(await spkiOf(server.listening.port), before);
+    for (const file of ["server.crt", "server.key"]) {
+      await copyFile(join(renewed, "tls", file), join(old, "tls", file));
+    }
+    const taken = textUntil(server.child.stderr, /"event":"certificate"/);
+    server.child.kill("SIGHUP");
+    await taken;
+    assert.notEqual(await spkiOf(server.listening.port), before);
+    assert.equal((await server.stop("SIGTERM")).code, 0);
   });
 
   test("a busy port: one line, exit code 1", async () => {

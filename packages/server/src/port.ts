@@ -1,8 +1,10 @@
 import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
 import { createServer as createFront, type Server, type Socket } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import { limits } from "@snug/protocol";
 import { StartError } from "./startError.ts";
+import type { Pair } from "./tls/identity.ts";
 
 /** The first byte of a TLS handshake record (RFC 8446 §5.1); no HTTP method begins with it. */
 const tlsHandshake = 0x16;
@@ -25,12 +27,22 @@ const timeouts = {
   maxHeaderSize: 16_384,
 } as const;
 
+/** What a TLS server shows, and the oldest version it speaks. */
+function secureContext({ cert, key }: Pair): SecureContextOptions {
+  return { cert, key, minVersion: "TLSv1.2" };
+}
+
+/** Shows another certificate from now on; connections that are open go on under the one before. */
+export function replaceCertificate({ tls }: Listeners, pair: Pair): void {
+  tls.setSecureContext(secureContext(pair));
+}
+
 /** The HTTP servers for one handler, plain and encrypted. */
-export function createListeners(handler: RequestListener, tls: { cert: string; key: string }): Listeners {
+export function createListeners(handler: RequestListener, pair: Pair): Listeners {
   const listeners = {
     plain: createServer(timeouts, handler),
     tls: createTlsServer(
-      { ...timeouts, ...tls, minVersion: "TLSv1.2", handshakeTimeout: limits.authenticate },
+      { ...timeouts, ...secureContext(pair), handshakeTimeout: limits.authenticate },
       handler,
     ),
   };

@@ -7,9 +7,10 @@ import { createApp } from "./http/app.ts";
 import { libraryRoutes } from "./http/libraryRoutes.ts";
 import { bundleRoutes, readBundle } from "./http/webBundle.ts";
 import { type Library, openLibrary } from "./library/index.ts";
+import { Logger, type LogLevel } from "./logger.ts";
 import { makeLogKey, readLogKey } from "./logKey.ts";
 import { Passes } from "./passes.ts";
-import { createListeners, Port } from "./port.ts";
+import { createListeners, type Listeners, Port, replaceCertificate } from "./port.ts";
 import type { Room } from "./room.ts";
 import { type LinkFacts, leaveFacts, makeSetupLink, removeFacts } from "./setupLink.ts";
 import { Site } from "./site.ts";
@@ -18,7 +19,9 @@ import { Upgrades } from "./socket/upgrades.ts";
 import { StartError } from "./startError.ts";
 import { makeDatabase } from "./store/schema.ts";
 import { SqliteStore } from "./store/sqliteStore.ts";
-import { type Identity, openOwnIdentity, readGivenIdentity } from "./tls/authority.ts";
+import { openOwnIdentity, ownCertificates } from "./tls/authority.ts";
+import { type CertificateSource, Certificates } from "./tls/certificates.ts";
+import { givenCertificates } from "./tls/givenFiles.ts";
 
 /** How the server is to run. */
 export interface ServerOptions {
@@ -37,8 +40,8 @@ export interface ServerOptions {
   readonly key?: string;
   /** Addresses (or networks, `10.0.0.0/8`) of proxies whose X-Forwarded headers are believed. */
   readonly trustProxy?: readonly string[];
-  /** To stderr: requests too, or only faults of the server. */
-  readonly log: "silent" | "info";
+  /** What is written to stderr, one JSON object a line. */
+  readonly log: LogLevel;
   /** The folder of the built web client. */
   readonly web?: string;
 }
@@ -55,6 +58,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly fingerprint: string;
   /** Base64 SHA-256 of the leaf's SubjectPublicKeyInfo. */
   readonly spki: string;
+  /** Looks for a newer certificate now, as the server does by itself once a minute. Never rejects. */
+  renewCertificate(): Promise<void>;
   /** A new setup link, voiding the former; null once an administrator exists. */
   setupLink(): Promise<string | null>;
   /** Ends everything in order, in under a second. */
@@ -79,28 +84,37 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   const site = new Site(options);
   if (!(await isFolder(options.videos)))
     throw new StartError(`there is no videos folder at ${options.videos}`);
-  const given = await givenIdentity(options);
+  const given = await givenSource(options);
   if (options.web !== undefined && !(await isFolder(options.web))) {
     throw new StartError(`there is no built web client at ${options.web}`);
   }
   const bundle = options.web === undefined ? undefined : await readBundle(options.web);
   const port = started.use(await Port.bind(options.host, options.port));
   const folder = started.use(await openData(options.data, site));
-  const identity = given ?? (await openOwnIdentity(folder.paths.tls, site.certificateNames()));
+  const source = given ?? (await ownCertificates(folder.paths.tls, () => site.certificateNames()));
+  const logger = new Logger(options.log);
+  let listeners: Listeners | undefined;
+  const certificates = started.use(
+    new Certificates(source, (told) => {
+      if ("kept" in told) return logger.write("certificate-kept", { reason: told.kept });
+      if (listeners) replaceCertificate(listeners, told.taken);
+      logger.write("certificate", { ends: new Date(told.taken.ends).toISOString() });
+    }),
+  );
   const store = started.use(new SqliteStore(folder.paths.database));
   const key = await readLogKey(folder.paths.keys);
   const log = await DirectoryLog.open(store, key);
   const addresses = site.addresses(port.number);
-  const { app, handler } = createApp({ site, identity, addresses, log: options.log });
+  const { app, handler } = createApp({ site, certificates, addresses, logger });
   started.defer(() => app.close());
   const library = started.use(
     await openLibrary({
       folder: options.videos,
       data: folder.paths.indexes,
-      log: (line) => app.log.info(line),
+      log: (said) => logger.write("library", { said }),
     }),
   );
-  const authority = site.proxied ? null : (identity.authority?.hash ?? null);
+  const authority = site.proxied ? null : (certificates.current.authority?.hash ?? null);
   const room = makeRoom({ store, log, library, site, addresses, authority });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);
@@ -109,13 +123,12 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   await store.replaceSetupLink(null);
   await store.sweep(Date.now());
 
-  const report = (cause: unknown): void => app.log.error(cause);
-  const listeners = createListeners(handler(), identity);
-  const upgrades = new Upgrades(site, room, report);
+  listeners = createListeners(handler(), certificates.current);
+  const upgrades = new Upgrades(site, room, logger);
   upgrades.listen(listeners.plain);
   upgrades.listen(listeners.tls);
   started.defer(() => upgrades.close());
-  started.use(keepTime(room, report));
+  started.use(keepTime(room, logger.fault));
   started.defer(() => room.connections.closeAll());
   const facts: LinkFacts = {
     addresses: site.linkAddresses(port.number),
@@ -126,6 +139,13 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   await leaveFacts(folder.paths.root, facts);
   started.defer(() => removeFacts(folder.paths.root));
   port.open(listeners);
+  const began = Date.now();
+  logger.write("started", {
+    port: port.number,
+    certificate: source.kind,
+    titles: library.view().titles.length,
+  });
+  started.defer(() => logger.write("stopping", { seconds: Math.round((Date.now() - began) / 1000) }));
 
   const running = started.move();
   const close = once(() => running.disposeAsync());
@@ -134,8 +154,13 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     localUrl: site.localOrigin(port.number),
     port: port.number,
     serverId: key.server,
-    fingerprint: identity.fingerprint,
-    spki: identity.spki,
+    get fingerprint() {
+      return certificates.current.fingerprint;
+    },
+    get spki() {
+      return certificates.current.spki;
+    },
+    renewCertificate: () => certificates.renew(),
     setupLink: async () =>
       log.hasAdmin() ? null : makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() }),
     close,
@@ -143,10 +168,10 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   };
 }
 
-async function givenIdentity({ cert, key }: ServerOptions): Promise<Identity | undefined> {
+async function givenSource({ cert, key }: ServerOptions): Promise<CertificateSource | undefined> {
   if (cert === undefined && key === undefined) return undefined;
   if (cert === undefined || key === undefined) throw new StartError("a certificate and its key go together");
-  return readGivenIdentity(cert, key);
+  return givenCertificates({ cert, key });
 }
 
 function openData(data: string, site: Site): Promise<DataFolder> {

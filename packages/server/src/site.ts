@@ -94,9 +94,7 @@ export class Site {
 
   /** Checks Host and Origin, which keep other sites and rebound names (DNS rebinding) out. */
   judge(request: IncomingMessage): Judgement {
-    const peer = plainAddress(request.socket.remoteAddress ?? "");
-    const trusted = isIP(peer) !== 0 && this.#proxies.check(peer, family(peer));
-    const forwarded = forwardedOf(request, trusted);
+    const { peer, forwarded } = this.#originOf(request);
     const host = forwarded.host ?? request.headers.host ?? "";
     const hostName = hostNameOf(host);
     if (hostName === undefined || !this.#knows(hostName)) {
@@ -113,6 +111,18 @@ export class Site {
       ok: true,
       visit: { scheme, address: forwarded.address ?? peer, whole: scheme === "https" || atHome },
     };
+  }
+
+  /** Who asks, also of a request that was turned away: the peer, or whom a trusted proxy names. */
+  addressOf(request: IncomingMessage): string {
+    const { peer, forwarded } = this.#originOf(request);
+    return forwarded.address ?? peer;
+  }
+
+  #originOf(request: IncomingMessage): { readonly peer: string; readonly forwarded: Forwarded } {
+    const peer = plainAddress(request.socket.remoteAddress ?? "");
+    const trusted = isIP(peer) !== 0 && this.#proxies.check(peer, family(peer));
+    return { peer, forwarded: forwardedOf(request, trusted) };
   }
 
   #knows(host: string): boolean {

@@ -1,28 +1,68 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
-import type { ServerId } from "@snug/protocol";
-import { bootServer } from "../../../testing/server.ts";
-import { joinRaw } from "../../../testing/wire.ts";
+import { type ServerId, socketPath, subprotocol } from "@snug/protocol";
+import { WebSocket } from "ws";
+import { type BootedServer, bootServer } from "../../../testing/server.ts";
+import { joinRaw, Wire } from "../../../testing/wire.ts";
 
-test("P26: the log names routes by their patterns, without grants, tokens, queries or ids", async () => {
-  await using first = await bootServer();
-  const alice = await joinRaw(first, "alice");
-  await first.close();
+type Line = Readonly<Record<string, unknown>>;
+
+/** The same server again, in a process of its own that writes its log. */
+async function startLogging(options: BootedServer["options"], log: string) {
   const script = new URL("./serverProcess.ts", import.meta.url).pathname;
-  const options = JSON.stringify({ ...first.options, log: "info" });
-  const child = spawn(process.execPath, [script, options], { stdio: ["ignore", "pipe", "pipe"] });
+  const child: ChildProcess = spawn(process.execPath, [script, JSON.stringify({ ...options, log })], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const exited = once(child, "exit");
-  let log = "";
-  child.stderr.setEncoding("utf8").on("data", (text) => {
-    log += text;
+  assert.ok(child.stdout && child.stderr);
+  let text = "";
+  child.stderr.setEncoding("utf8").on("data", (piece: string) => {
+    text += piece;
   });
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
   const { port, serverId } = JSON.parse(line) as { port: number; serverId: ServerId };
-  const localUrl = `http://localhost:${port}`;
-  const wire = await alice.connect({ localUrl, serverId, setupLink: async () => null });
+  const at = { localUrl: `http://localhost:${port}`, serverId, setupLink: async () => null };
+  return {
+    at,
+    /** Ends it; all that it wrote. */
+    async end(): Promise<string> {
+      child.kill("SIGTERM");
+      await exited;
+      return text;
+    },
+  };
+}
+
+function linesOf(text: string): Line[] {
+  const lines = text.split("\n");
+  assert.equal(lines.pop(), "");
+  return lines.map((line) => JSON.parse(line) as Line);
+}
+
+/** The table of O11: the fields of each event, and whether they may be missing. */
+async function documented(): Promise<
+  ReadonlyMap<string, { readonly level: string; readonly fields: string[] }>
+> {
+  const text = await readFile(new URL("../../../docs/spec/operating.md", import.meta.url), "utf8");
+  const rows = text.matchAll(/^\| `([a-z-]+)` \| (info|warn|error) \| ([^|]*) \|/gm);
+  return new Map(
+    [...rows].map(([, event = "", level = "", fields = ""]) => [
+      event,
+      { level, fields: [...fields.matchAll(/`(\w+)`/g)].map(([, field = ""]) => field) },
+    ]),
+  );
+}
+
+test("P26, O10, O11: every line is a documented event with documented fields; routes are patterns; no grant, token, query, id or name", async () => {
+  await using first = await bootServer();
+  const alice = await joinRaw(first, "marigold");
+  await first.close();
+  const server = await startLogging(first.options, "info");
+  const wire = await alice.connect(server.at);
   const { token } = await wire.request("token-create", {});
   const secret = "SECRETSECRETSECRETSECA";
   const paths = [
@@ -32,11 +72,69 @@ test("P26: the log names routes by their patterns, without grants, tokens, queri
     `/${secret}`,
     `/%${secret}`,
   ];
-  for (const path of paths)
-    await fetch(`${localUrl}${path}`, { headers: { authorization: `Bearer ${token}` } });
-  child.kill("SIGTERM");
-  await exited;
-  assert.ok(log.includes("GET /m/* 404"), log);
-  assert.ok(log.includes("GET /api/library 200"), log);
-  for (const kept of [secret, token, alice.account]) assert.ok(!log.includes(kept), log);
+  for (const path of paths) {
+    await fetch(`${server.at.localUrl}${path}`, { headers: { authorization: `Bearer ${token}` } });
+  }
+  await wire[Symbol.asyncDispose]();
+  const log = await server.end();
+  for (const kept of [secret, token, alice.account, "marigold"]) assert.ok(!log.includes(kept), log);
+  const lines = linesOf(log);
+  const events = await documented();
+  assert.ok(events.size >= 10);
+  for (const { time, level, event, msg, ...fields } of lines) {
+    const known = events.get(String(event));
+    assert.ok(known, String(event));
+    assert.equal(level, known.level);
+    assert.equal(new Date(String(time)).toISOString(), time);
+    assert.equal(typeof msg, "string");
+    for (const field of Object.keys(fields)) assert.ok(known.fields.includes(field), `${event}: ${field}`);
+  }
+  const answered = (route: string): unknown[] =>
+    lines.filter((line) => line.route === route).map(({ status }) => status);
+  assert.deepEqual(answered("/m/*"), [404]);
+  assert.deepEqual(answered("/api/library"), [200]);
+  assert.deepEqual(
+    ["started", "opened", "closed", "stopping"].map(
+      (event) => lines.filter((line) => line.event === event).length,
+    ),
+    [1, 1, 1, 1],
+  );
+});
+
+test("O12: an address stands in the lines of those who were turned away, and in no other", async () => {
+  await using first = await bootServer();
+  const alice = await joinRaw(first, "alice");
+  await first.close();
+  const server = await startLogging(first.options, "info");
+  const { localUrl } = server.at;
+  await (await alice.connect(server.at))[Symbol.asyncDispose]();
+  await fetch(`${localUrl}/authority.crt`);
+  const welcome = (await fetch(`${localUrl}/api/library`)).status;
+  assert.equal(welcome, 401);
+  const rude = await Wire.open(server.at);
+  rude.socket.send("text");
+  assert.equal(await rude.closed, 4400);
+  const foreign = new WebSocket(`${localUrl.replace("http", "ws")}${socketPath}`, subprotocol, {
+    origin: "https://elsewhere.example",
+  });
+  await assert.rejects(once(foreign, "open"), /403/);
+  const lines = linesOf(await server.end());
+  const addressed = lines.filter(({ address }) => address !== undefined);
+  assert.deepEqual(
+    addressed.map(({ event, status, code, address }) => [event, status ?? code, address]),
+    [
+      ["request", 401, "127.0.0.1"],
+      ["closed", 4400, "127.0.0.1"],
+      ["refused", 403, "127.0.0.1"],
+    ],
+  );
+  assert.equal(lines.filter(({ event }) => event === "closed" || event === "request").length, 4);
+});
+
+test("O10: --log warn says nothing while all is well", async () => {
+  await using first = await bootServer();
+  await first.close();
+  const server = await startLogging(first.options, "warn");
+  assert.equal((await fetch(`${server.at.localUrl}/api/library`)).status, 401);
+  assert.equal(await server.end(), "");
 });

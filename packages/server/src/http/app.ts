@@ -1,13 +1,15 @@
 import type { RequestListener } from "node:http";
 import { limits } from "@snug/protocol";
 import fastify, {
+  type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
   LogController,
 } from "fastify";
+import type { Logger } from "../logger.ts";
 import type { Site, Visit } from "../site.ts";
-import type { Identity } from "../tls/authority.ts";
+import type { Certificates } from "../tls/certificates.ts";
 import { sendError, toSnugError } from "./errors.ts";
 import { preparePage, preparePolicy } from "./preparePage.ts";
 
@@ -34,17 +36,19 @@ const policy = [
   "trusted-types snug",
 ].join("; ");
 
+/** Answers that an operator may have to trace to an address: not signed in, not allowed, another host, too often. */
+const turnedAway: ReadonlySet<number> = new Set([401, 403, 421, 429]);
+
 /** A Fastify that listens on nothing, with the headers, the closed list of errors and the judgement of each request. */
 export function createApp(of: {
   readonly site: Site;
-  readonly identity: Identity;
+  readonly certificates: Certificates;
   readonly addresses: readonly string[];
-  readonly log: "silent" | "info";
+  readonly logger: Logger;
 }): { readonly app: FastifyInstance; readonly handler: () => RequestListener } {
   const app = fastify({
     bodyLimit: limits.body,
-    // Path patterns only: grants and queries never reach a log.
-    logger: { level: of.log === "info" ? "info" : "error", stream: process.stderr },
+    loggerInstance: of.logger.framework() as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
     // Paths that the router can't decode, or finds too long, pass no hook: they are judged and answered like all others.
@@ -54,23 +58,27 @@ export function createApp(of: {
   });
   app.decorateRequest("visit");
   app.setErrorHandler<Error>((cause, _request, reply) =>
-    sendError(
-      reply,
-      toSnugError(cause, (fault) => app.log.error(fault)),
-    ),
+    sendError(reply, toSnugError(cause, of.logger.fault)),
   );
   app.setNotFoundHandler((_request, reply) => notFound(reply));
   app.addHook("onRequest", async (request, reply) => {
     if (receive(of, request, reply)) return reply;
   });
   app.addHook("onResponse", async (request, reply) => {
-    const path = request.routeOptions.url ?? "-";
-    app.log.info(`${request.method} ${path} ${reply.statusCode} ${Math.round(reply.elapsedTime)} ms`);
+    const { statusCode: status, elapsedTime } = reply;
+    of.logger.write("request", {
+      method: request.method,
+      // The pattern only: grants and queries never reach a log.
+      route: request.routeOptions.url ?? "-",
+      status,
+      ms: Math.round(elapsedTime),
+      ...(turnedAway.has(status) ? { address: of.site.addressOf(request.raw) } : {}),
+    });
   });
   app.get("/authority.crt", (_request, reply) =>
-    of.identity.authority === null
+    of.certificates.current.authority === null
       ? reply.callNotFound()
-      : reply.type("application/x-x509-ca-cert").send(of.identity.authority.pem),
+      : reply.type("application/x-x509-ca-cert").send(of.certificates.current.authority.pem),
   );
   return { app, handler: () => (request, response) => app.routing(request, response) };
 }
@@ -81,7 +89,7 @@ function notFound(reply: FastifyReply): FastifyReply {
 
 /** The policy and the judgement of a request. True when that was its answer: turned away, or shown how to come in. */
 function receive(
-  of: { readonly site: Site; readonly identity: Identity; readonly addresses: readonly string[] },
+  of: { readonly site: Site; readonly certificates: Certificates; readonly addresses: readonly string[] },
   request: FastifyRequest,
   reply: FastifyReply,
 ): boolean {
@@ -104,6 +112,6 @@ function receive(
     .header("content-security-policy", preparePolicy)
     .header("cache-control", "no-store")
     .type("text/html; charset=utf-8")
-    .send(preparePage(of.addresses, of.identity.authority !== null));
+    .send(preparePage(of.addresses, of.certificates.current.authority !== null));
   return true;
 }

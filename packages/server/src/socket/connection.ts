@@ -47,6 +47,7 @@ export class Connection implements Present {
   #submits = 0;
   #corked = false;
   #answered = true;
+  #why: keyof typeof closeCodes | undefined;
   #wake: (() => void)[] = [];
 
   /** `raw` is the stream below; `report` takes faults of ours. */
@@ -68,6 +69,11 @@ export class Connection implements Present {
     const { server } = this.#room.log.directory;
     const { incarnation } = this.#room.store;
     this.push(encodeEvent("hello", { versions: [protocolVersion], server, incarnation, nonce }));
+  }
+
+  /** Why this side closed; undefined when the other did, or the line broke. */
+  get why(): keyof typeof closeCodes | undefined {
+    return this.#why;
   }
 
   /** Sends a frame that nobody asked for. Who doesn't read is let go before memory fills. */
@@ -116,6 +122,7 @@ export class Connection implements Present {
   /** Ends the connection with one of the protocol's codes; presence and subscriptions end now. */
   close(why: keyof typeof closeCodes): void {
     if (this.#state.is === "closed") return;
+    this.#why = why;
     this.#socket.close(closeCodes[why], why);
     this.#endSoon();
   }

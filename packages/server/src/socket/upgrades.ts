@@ -1,10 +1,18 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { limits, socketPath, subprotocol } from "@snug/protocol";
+import { closeCodes, limits, socketPath, subprotocol } from "@snug/protocol";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { Logger } from "../logger.ts";
 import type { Room } from "../room.ts";
 import type { Site } from "../site.ts";
 import { Connection } from "./connection.ts";
+
+/** Closes that an operator may have to trace to an address: whoever never signed in, or spoke another language. */
+const turnedAway: ReadonlySet<keyof typeof closeCodes> = new Set([
+  "malformed",
+  "unauthenticated",
+  "tooSlowToSignIn",
+]);
 
 /** Takes WebSockets on a server's `upgrade` event, for the site's own pages and for programs. */
 export class Upgrades {
@@ -17,11 +25,14 @@ export class Upgrades {
   });
   readonly #byAddress = new Map<string, number>();
   readonly #site: Site;
-  readonly #connect: (socket: WebSocket, raw: Duplex) => void;
+  readonly #logger: Logger;
+  readonly #connect: (socket: WebSocket, raw: Duplex) => Connection;
+  #opened = 0;
 
-  constructor(site: Site, room: Room, report: (cause: unknown) => void) {
+  constructor(site: Site, room: Room, logger: Logger) {
     this.#site = site;
-    this.#connect = (socket, raw) => new Connection(socket, raw, { room, report });
+    this.#logger = logger;
+    this.#connect = (socket, raw) => new Connection(socket, raw, { room, report: logger.fault });
   }
 
   listen(server: Server): void {
@@ -35,6 +46,7 @@ export class Upgrades {
     raw.on("error", () => raw.destroy());
     const visitor = this.#admit(request);
     if ("refused" in visitor) {
+      this.#logger.write("refused", { status: visitor.refused, address: this.#site.addressOf(request) });
       raw.end(`HTTP/1.1 ${visitor.refused} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
         raw.destroy(),
       );
@@ -43,7 +55,24 @@ export class Upgrades {
     const { address } = visitor;
     this.#byAddress.set(address, (this.#byAddress.get(address) ?? 0) + 1);
     raw.on("close", () => this.#leave(address));
-    this.#sockets.handleUpgrade(request, raw, head, (socket) => this.#connect(socket, raw));
+    this.#sockets.handleUpgrade(request, raw, head, (socket) => {
+      this.#note(socket, this.#connect(socket, raw), address);
+    });
+  }
+
+  #note(socket: WebSocket, connection: Connection, address: string): void {
+    const number = ++this.#opened;
+    const opened = Date.now();
+    this.#logger.write("opened", { connection: number });
+    socket.on("close", (received) => {
+      const { why } = connection;
+      this.#logger.write("closed", {
+        connection: number,
+        code: why === undefined ? received : closeCodes[why],
+        seconds: Math.round((Date.now() - opened) / 1000),
+        ...(why !== undefined && turnedAway.has(why) ? { address } : {}),
+      });
+    });
   }
 
   /** The visitor's address, or the HTTP status that turns them away. */

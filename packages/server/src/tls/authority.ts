@@ -1,107 +1,90 @@
-import { createHash, createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
+import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { fromBase64url, type Hash, toBase64url } from "@snug/protocol";
-import { StartError } from "../startError.ts";
+import type { CertificateSource } from "./certificates.ts";
+import { describeIdentity, type Identity, isPair, type Pair } from "./identity.ts";
 import { encodeNameConstraints, isLocalAddress, nameConstraintsOid } from "./nameConstraints.ts";
 
 const day = 24 * 3_600_000;
 /** Browsers refuse leaf certificates that live longer than 398 days. */
 const leafDays = 397;
 const authorityDays = 3650;
-/** A leaf that ends sooner than this is made anew at start. */
+/** A leaf that ends sooner than this is made anew. */
 const renewBefore = 60 * day;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-
-/** What the TLS server needs, and what others may know of it. */
-export interface Identity {
-  /** PEM, leaf first. */
-  readonly cert: string;
-  readonly key: string;
-  /** Our own authority; null when the operator gave a certificate. */
-  readonly authority: { readonly pem: string; readonly hash: Hash } | null;
-  /** SHA-256 of the authority's certificate (or of the given one), hex with colons. */
-  readonly fingerprint: string;
-  /** Base64 SHA-256 of the leaf's SubjectPublicKeyInfo. */
-  readonly spki: string;
-}
-
-/** A certificate and key that the operator gave as files. Throws StartError when they can't be used. */
-export async function readGivenIdentity(certFile: string, keyFile: string): Promise<Identity> {
-  const read = (path: string): Promise<string> =>
-    readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-      throw new StartError(`${path} can't be read (${cause.code})`, { cause });
-    });
-  const [cert, key] = await Promise.all([read(certFile), read(keyFile)]);
-  try {
-    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) throw new Error("another key's");
-  } catch (cause) {
-    throw new StartError(`${certFile} and ${keyFile} are not a PEM certificate and its private key`, {
-      cause,
-    });
-  }
-  return describe(cert, key, null);
-}
 
 /**
  * Our own authority and leaf in `folder`, made at the first start. The leaf is renewed when it ends soon or lacks
  * one of the names; the authority only when it may not vouch for a name, since clients pin it.
  */
 export async function openOwnIdentity(folder: string, names: readonly string[]): Promise<Identity> {
-  const file = (name: string): string => join(folder, name);
-  const lasting = names.filter((name) => !isIP(name) || !isLocalAddress(name));
-  let authority = await readPair(file("authority"));
-  if (!authority || !covers(await readFile(file("names"), "utf8"), lasting)) {
+  const lasting = names.filter((name) => !isAlwaysAllowed(name));
+  let authority = await readPair(join(folder, authorityFiles));
+  if (!authority || !isPair(authority) || !lasting.every(await allowedBy(folder))) {
     authority = await makeAuthority(lasting);
-    await writePair(file("authority"), authority);
-    await writeFile(file("names"), lasting.join("\n"), { mode: 0o600, flush: true });
+    await writePair(join(folder, authorityFiles), authority);
+    await writeFile(join(folder, namesFile), lasting.join("\n"), { mode: 0o600, flush: true });
   }
-  let leaf = await readPair(file("server"));
-  if (!leaf || !isFresh(leaf.cert, authority.cert, names)) {
+  return freshLeaf(folder, authority, names);
+}
+
+/**
+ * The same as a source: `names` is asked again each time, since addresses come and go. While the server runs its
+ * authority stays: a machine that got another name meanwhile must not lock out the clients that pinned it.
+ */
+export async function ownCertificates(folder: string, names: () => string[]): Promise<CertificateSource> {
+  return {
+    kind: "own",
+    first: await openOwnIdentity(folder, names()),
+    next: async (current) => {
+      const authority = await readPair(join(folder, authorityFiles));
+      if (!authority) throw new Error(`the server's own authority is missing in ${folder}`);
+      const allowed = await allowedBy(folder);
+      const renewed = await freshLeaf(
+        folder,
+        authority,
+        names().filter((name) => isAlwaysAllowed(name) || allowed(name)),
+      );
+      return renewed.cert === current.cert ? undefined : renewed;
+    },
+  };
+}
+
+const authorityFiles = "authority";
+const leafFiles = "server";
+const namesFile = "names";
+
+async function freshLeaf(folder: string, authority: Pair, names: readonly string[]): Promise<Identity> {
+  let leaf = await readPair(join(folder, leafFiles));
+  if (!leaf || !isFresh(leaf, authority.cert, names)) {
     leaf = await makeLeaf(authority, names);
-    await writePair(file("server"), leaf);
+    await writePair(join(folder, leafFiles), leaf);
   }
-  return describe(`${leaf.cert}\n${authority.cert}`, leaf.key, authority.cert);
+  return describeIdentity({ cert: `${leaf.cert}\n${authority.cert}`, key: leaf.key }, authority.cert);
 }
 
-interface Pair {
-  readonly cert: string;
-  readonly key: string;
+function isAlwaysAllowed(name: string): boolean {
+  return isIP(name) !== 0 && isLocalAddress(name);
 }
 
-function covers(text: string, names: readonly string[]): boolean {
-  const known = text.split("\n");
-  return names.every((name) => known.includes(name));
+/** What the authority may vouch for, besides local networks. */
+async function allowedBy(folder: string): Promise<(name: string) => boolean> {
+  const known = (await readFile(join(folder, namesFile), "utf8")).split("\n");
+  return (name) => known.includes(name);
 }
 
-function isFresh(leaf: string, authority: string, names: readonly string[]): boolean {
-  const certificate = new X509Certificate(leaf);
+function isFresh(leaf: Pair, authority: string, names: readonly string[]): boolean {
+  const certificate = new X509Certificate(leaf.cert);
   return (
+    // A crash between the two files leaves a new key beside the certificate of the one before.
+    isPair(leaf) &&
     certificate.validToDate.getTime() - Date.now() > renewBefore &&
     certificate.checkIssued(new X509Certificate(authority)) &&
     names.every(
       (name) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)) !== undefined,
     )
   );
-}
-
-function describe(cert: string, key: string, authority: string | null): Identity {
-  const leaf = new X509Certificate(cert);
-  const root = new X509Certificate(authority ?? cert);
-  const spki = leaf.publicKey.export({ type: "spki", format: "der" });
-  const hash = toBase64url(createHash("sha256").update(root.raw).digest()) as Hash;
-  return {
-    cert,
-    key,
-    authority: authority === null ? null : { pem: authority, hash },
-    fingerprint: hexPairs(fromBase64url(hash)),
-    spki: createHash("sha256").update(spki).digest("base64"),
-  };
-}
-
-function hexPairs(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0").toUpperCase()).join(":");
 }
 
 async function readPair(path: string): Promise<Pair | undefined> {
