@@ -29,6 +29,9 @@ export const limits = {
   /** Letters that wait for one account: how many, and their sealed bytes. */
   inboxRows: 10_000,
   inboxBytes: 64 * 1024 * 1024,
+  /** The part of them that one other account may fill. */
+  senderRows: 2_000,
+  senderBytes: 16 * 1024 * 1024,
   /** Bytes buffered for a reader that doesn't read, then the connection is closed. */
   buffered: 262_144,
   /** A reader for whom something waits and who takes nothing for this long is let go. */

@@ -186,19 +186,24 @@ test("R7 P15: a dead socket holds up nobody who joins, and is let go when a push
   assert.deepEqual(await wire.next("presence"), { account: bob.account, online: false });
 });
 
-test("D14: what waits for one account is bounded; the error comes before any acknowledgement", async () => {
+test("D14: what waits for one account, and of one sender, is bounded; the error comes before any acknowledgement", async () => {
   await using server = await bootServer();
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
   await using wire = await alice.connect();
+  await using own = await bob.connect();
   const large = new Uint8Array(limits.sealed).fill(7);
+  const share = Math.floor(limits.senderBytes / limits.sealed);
   const fit = Math.floor(limits.inboxBytes / limits.sealed);
-  for (let counter = 1; counter <= fit; counter++) {
+  for (let counter = 1; counter <= share; counter++) {
     await wire.request("submit", letterTo(bob.inbox, counter, large));
   }
-  await refused({ code: "quota" }, wire.request("submit", letterTo(bob.inbox, fit + 1, large)));
-  await using toBob = await bob.connect();
-  await toBob.request("stream-cursor", { stream: bob.inbox, incarnation: bob.incarnation, seq: 1 });
-  assert.equal((await wire.request("submit", letterTo(bob.inbox, fit + 1, large))).seq, fit + 1);
+  await refused({ code: "quota" }, wire.request("submit", letterTo(bob.inbox, share + 1, large)));
+  for (let counter = 1; counter <= fit - share; counter++) {
+    await own.request("submit", letterTo(bob.inbox, counter, large));
+  }
+  await refused({ code: "quota" }, own.request("submit", letterTo(bob.inbox, fit - share + 1, large)));
+  await own.request("stream-cursor", { stream: bob.inbox, incarnation: bob.incarnation, seq: 1 });
+  assert.equal((await wire.request("submit", letterTo(bob.inbox, share + 1, large))).seq, fit + 1);
 });
 
 test("D16: letters are durable, never fleeting", async () => {

@@ -21,7 +21,7 @@ export interface StoreUnderTest extends AsyncDisposable {
   open(): Promise<Store>;
 }
 
-const roomy: Quota = { rows: 100, bytes: 1_000_000 };
+const roomy: Quota = { rows: 100, bytes: 1_000_000, senderRows: 100, senderBytes: 1_000_000 };
 const now = 1_700_000_000_000;
 const day = 24 * 3_600_000;
 
@@ -178,13 +178,50 @@ const owed: Readonly<Record<string, Owed>> = {
     alice,
     bob,
   ) => {
-    const tight = { rows: 2, bytes: 250 };
+    const tight = { ...roomy, rows: 2, bytes: 250 };
     await store.append(rowFrom(alice, bob, 1), tight);
     await refuses("quota", store.append(rowFrom(alice, bob, 2, { sealed: bytes(151) }), tight));
     await store.append(rowFrom(alice, bob, 2), tight);
     await refuses("quota", store.append(rowFrom(alice, bob, 3, { sealed: bytes(1) }), tight));
     await store.moveCursor(bob.device, bob.inbox, 1);
     assert.equal((await store.append(rowFrom(alice, bob, 3), tight)).seq, 3);
+  },
+
+  "D14: one sender fills its share of an inbox and no more; others and the owner's own copies still get in":
+    async (store, alice, bob) => {
+      const carol = await addPerson(store, 2);
+      const shared = { ...roomy, rows: 6, senderRows: 2, senderBytes: 250 };
+      await store.append(rowFrom(alice, bob, 1), shared);
+      await refuses("quota", store.append(rowFrom(alice, bob, 2, { sealed: bytes(151) }), shared));
+      await store.append(rowFrom(alice, bob, 2), shared);
+      await refuses("quota", store.append(rowFrom(alice, bob, 3, { sealed: bytes(1) }), shared));
+      for (const counter of [1, 2]) await store.append(rowFrom(carol, bob, counter), shared);
+      for (const counter of [1, 2]) await store.append(rowFrom(bob, bob, counter), shared);
+      await refuses("quota", store.append(rowFrom(bob, bob, 3), shared));
+      await store.moveCursor(bob.device, bob.inbox, 1);
+      assert.equal((await store.append(rowFrom(alice, bob, 3), shared)).seq, 7);
+      await refuses("quota", store.append(rowFrom(alice, bob, 4), { ...shared, rows: 99 }));
+    },
+
+  "D7: counters, heads and what waits are right again behind a batch that failed": async (
+    store,
+    alice,
+    bob,
+  ) => {
+    await store.append(rowFrom(alice, bob, 1), roomy);
+    const broken = { ...rowFrom(alice, bob, 2), kind: null } as unknown as NewRow;
+    const results = await Promise.allSettled([
+      store.append(rowFrom(bob, alice, 1), roomy),
+      store.append(broken, roomy),
+    ]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ["rejected", "rejected"],
+    );
+    assert.equal((await store.append(rowFrom(bob, alice, 1), roomy)).seq, 1);
+    assert.equal((await store.append(rowFrom(alice, bob, 2), roomy)).seq, 2);
+    const [, second] = await store.rows(bob.inbox, 0, 1000);
+    assert.ok(second && (await checkRow(second)));
   },
 
   "D9: cursors never go back and never above the head": async (store, alice, bob) => {

@@ -86,11 +86,12 @@ export class Connection implements Present {
     this.#write(frame);
   }
 
-  /** A row of a stream of this account was stored. */
-  appended(row: Row): void {
+  /** Rows of a stream of this account were stored. */
+  appended(rows: readonly Row[]): void {
     if (this.#state.is !== "live") return;
     const { subscription } = this.#state;
-    if (subscription?.stream === row.stream && subscription.appended(row)) this.#backfill(subscription);
+    if (subscription?.stream === rows[0]?.stream && subscription?.appended(rows))
+      this.#backfill(subscription);
   }
 
   /** Starts delivering a stream from a cursor; one stream at a time, the account's inbox. */

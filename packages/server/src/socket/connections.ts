@@ -12,8 +12,8 @@ import {
 export interface Present {
   /** Sends an event's frame. */
   push(frame: Uint8Array): void;
-  /** A row of one of its account's streams was stored. */
-  appended(row: Row): void;
+  /** Rows of one of its account's streams were stored. */
+  appended(rows: readonly Row[]): void;
   /** Asks whether the link lives. */
   ping(): void;
   close(why: "replaced" | "signedOut" | "goingAway"): void;
@@ -23,6 +23,7 @@ export interface Present {
 export class Connections {
   readonly #byDevice = new Map<DeviceId, Present>();
   readonly #byAccount = new Map<AccountId, Set<Present>>();
+  readonly #fresh = new Map<AccountId, Row[]>();
 
   /** Accounts with at least one connection. */
   online(): AccountId[] {
@@ -68,9 +69,25 @@ export class Connections {
     for (const connection of [...this.#byDevice.values()]) connection.close("goingAway");
   }
 
-  /** A new row, to its owner's devices that read the stream. */
+  /** A new row, to its owner's devices that read the stream. What one commit brought travels together. */
   appended(owner: AccountId, row: Row): void {
-    for (const connection of this.#byAccount.get(owner) ?? []) connection.appended(row);
+    if (!this.#byAccount.has(owner)) return;
+    const together = this.#fresh.get(owner);
+    if (together) {
+      together.push(row);
+      return;
+    }
+    this.#fresh.set(owner, [row]);
+    // Ticks come after all that the commit resolved.
+    if (this.#fresh.size === 1) process.nextTick(() => this.#deliver());
+  }
+
+  #deliver(): void {
+    const fresh = [...this.#fresh];
+    this.#fresh.clear();
+    for (const [owner, rows] of fresh) {
+      for (const connection of this.#byAccount.get(owner) ?? []) connection.appended(rows);
+    }
   }
 
   /** Tells an account's devices what has arrived. */

@@ -11,7 +11,12 @@ import { cutDirectoryPage } from "../directoryLog.ts";
 import type { Principal, Room } from "../room.ts";
 import type { MessageRef } from "../store/store.ts";
 
-const quota = { rows: limits.inboxRows, bytes: limits.inboxBytes } as const;
+const quota = {
+  rows: limits.inboxRows,
+  bytes: limits.inboxBytes,
+  senderRows: limits.senderRows,
+  senderBytes: limits.senderBytes,
+} as const;
 
 interface Call {
   readonly room: Room;

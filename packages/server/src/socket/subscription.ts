@@ -58,12 +58,18 @@ export class Subscription {
     }
   }
 
-  /** A row was stored. Returns true when backfill has to fetch it. */
-  appended(row: Row): boolean {
+  /** Rows were stored, in order. Returns true when backfill has to fetch some of them. */
+  appended(rows: readonly Row[]): boolean {
     if (this.#state.is === "backfill") this.#state.missed = true;
-    if (this.#state.is !== "live" || row.seq <= this.#sent) return false;
-    if (row.seq !== this.#sent + 1 || !this.#pipe.sendNow(encodeRows(this.stream, [row]))) return true;
-    this.#sent = row.seq;
+    if (this.#state.is !== "live") return false;
+    const fresh = rows.filter(({ seq }) => seq > this.#sent);
+    for (const batch of cutBatches(fresh)) {
+      const last = batch.at(-1);
+      if (batch[0]?.seq !== this.#sent + 1 || !last) return true;
+      if (last.seq !== this.#sent + batch.length || !this.#pipe.sendNow(encodeRows(this.stream, batch)))
+        return true;
+      this.#sent = last.seq;
+    }
     return false;
   }
 
@@ -74,4 +80,20 @@ export class Subscription {
 
 function encodeRows(stream: StreamId, rows: readonly Row[]): Uint8Array {
   return encodeEvent("rows", { stream, rows: [...rows] });
+}
+
+/** As many as fit into a frame each. */
+function cutBatches(rows: readonly Row[]): Row[][] {
+  const batches: Row[][] = [];
+  let sum = 0;
+  for (const row of rows) {
+    const batch = batches.at(-1);
+    sum += row.sealed?.length ?? 0;
+    if (batch && batch.length < limits.rowBatch && sum <= batchBytes) batch.push(row);
+    else {
+      batches.push([row]);
+      sum = row.sealed?.length ?? 0;
+    }
+  }
+  return batches;
 }

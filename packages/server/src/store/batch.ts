@@ -5,7 +5,7 @@ import { type Fault, faultOf } from "./faults.ts";
 import type { Writes } from "./writes.ts";
 
 /** Names of the changes, and what goes with each. */
-export type WriteName = Exclude<keyof Writes, "constructor">;
+export type WriteName = Exclude<keyof Writes, "finish" | "forget">;
 export type WriteCall = {
   [N in WriteName]: { readonly number: number; readonly name: N; readonly args: Parameters<Writes[N]> };
 }[WriteName];
@@ -25,10 +25,12 @@ export function commitBatch(
   try {
     database.exec("BEGIN IMMEDIATE");
     const results = calls.map((call) => perform(writes, call));
+    writes.finish();
     database.exec("COMMIT");
     return results;
   } catch (cause) {
     // Anything unexpected fails the whole batch: nobody is told of a row that is not there.
+    writes.forget();
     if (database.isTransaction) database.exec("ROLLBACK");
     const fault = faultOf(cause);
     return calls.map(({ number }) => ({ number, fault }));

@@ -119,8 +119,15 @@ export class SqliteStore implements Store {
     return this.#write("addStatement", statement, effects);
   }
 
-  append(row: NewRow, quota: Quota): Promise<Appended> {
-    return this.#write("append", row, quota);
+  async append(row: NewRow, quota: Quota): Promise<Appended> {
+    const { stream, kind, account, device, id, counter, sealed, expires, now } = row;
+    const values = [stream, kind, account, device, id, counter, sealed, expires, now] as const;
+    const { seq, rowHash, accepted, fresh } = await this.#write("append", values, quota);
+    if (!fresh) return { seq, rowHash, accepted, fresh };
+    const header = { stream, seq, incarnation: this.incarnation, kind, class: "durable" as const };
+    const sender = { account, device, id, counter, generation: null, epoch: null };
+    const body = { ...fresh, sealed: sealed as Uint8Array<ArrayBuffer>, accepted, expires, rowHash };
+    return { seq, rowHash, accepted, fresh: { ...header, ...sender, ...body } };
   }
 
   async rows(stream: StreamId, after: number, bytes: number): Promise<Row[]> {

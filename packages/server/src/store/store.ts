@@ -84,10 +84,12 @@ export type Pass = {
   | { readonly kind: "grant"; readonly title: TitleId; readonly opened: number | null }
 );
 
-/** How many rows, and how many of their sealed bytes, may wait for one account. */
+/** How many rows, and how many of their sealed bytes, may wait for one account; and of one other account among them. */
 export interface Quota {
   readonly rows: number;
   readonly bytes: number;
+  readonly senderRows: number;
+  readonly senderBytes: number;
 }
 
 /**

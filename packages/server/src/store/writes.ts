@@ -3,8 +3,8 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { AccountId, DeviceId, Hash, Incarnation, Row, StreamId } from "@snug/protocol";
 import { SnugError } from "@snug/protocol/errors";
 import { firstPrevious, rowHashInput } from "@snug/protocol/rowHash";
+import { type Head, Heads, type Waiting } from "./heads.ts";
 import type {
-  Appended,
   Invite,
   MessageRef,
   NewAccount,
@@ -14,6 +14,26 @@ import type {
   Quota,
   StatementEffects,
 } from "./store.ts";
+
+/** A row as it travels to the writer: a list costs a fraction of what an object does. */
+export type RowValues = readonly [
+  stream: StreamId,
+  kind: Row["kind"],
+  account: AccountId,
+  device: DeviceId,
+  id: NewRow["id"],
+  counter: number,
+  sealed: Uint8Array,
+  expires: number | null,
+  now: number,
+];
+/** What only the log knows of a row. `fresh` is false for an expected double. */
+export interface RowFacts {
+  readonly seq: number;
+  readonly rowHash: Hash;
+  readonly accepted: number;
+  readonly fresh: { readonly previous: Hash; readonly sealedHash: Hash } | null;
+}
 
 /** Delivered bodies are kept this long (D12). */
 const keepDelivered = 30 * 24 * 3_600_000;
@@ -26,10 +46,22 @@ export class Writes {
   readonly #database: DatabaseSync;
   readonly #incarnation: Incarnation;
   readonly #prepared = new Map<string, StatementSync>();
+  readonly #heads: Heads;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    this.#heads = new Heads(database);
     this.#incarnation = this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value as Incarnation;
+  }
+
+  /** The last step of each batch, inside its transaction. */
+  finish(): void {
+    this.#heads.finish();
+  }
+
+  /** After a batch was rolled back. */
+  forget(): void {
+    this.#heads.forget();
   }
 
   addAccount(of: NewAccount): void {
@@ -71,53 +103,57 @@ export class Writes {
     this.#addLeaf(of, null);
   }
 
-  append(row: NewRow, quota: Quota): Appended {
-    const stream = this.#get(
-      "SELECT id, head, head_hash, waiting_rows, waiting_bytes FROM streams WHERE stream = ?",
-      row.stream,
-    );
-    if (!stream) throw new SnugError("not-found", "there is no such stream");
-    const id = Number(stream.id);
-    const sealedHash = digest("sha256", row.sealed, "base64url") as Hash;
-    const double = this.#findDouble(row, id, sealedHash);
-    if (double) return double;
-    this.#checkCounter(row, id);
-    const waiting = { rows: Number(stream.waiting_rows), bytes: Number(stream.waiting_bytes) };
-    if (waiting.rows + 1 > quota.rows || waiting.bytes + row.sealed.length > quota.bytes) {
-      throw new SnugError(
-        "quota",
-        `${waiting.rows} letters (${waiting.bytes} bytes) already wait there, at most ${quota.rows} (${quota.bytes} bytes) may`,
-      );
-    }
-    const header: Omit<Row, "sealed" | "rowHash"> = {
-      stream: row.stream,
-      seq: Number(stream.head) + 1,
-      incarnation: this.#incarnation,
-      kind: row.kind,
-      class: "durable",
-      account: row.account,
-      device: row.device,
-      id: row.id,
-      counter: row.counter,
-      generation: null,
-      epoch: null,
-      sealedHash,
-      accepted: row.now,
-      expires: row.expires,
-      previous: stream.head_hash as Hash,
+  append(of: RowValues, quota: Quota): RowFacts {
+    const [stream, kind, account, device, id, counter, sealed, expires, now] = of;
+    const head = this.#heads.stream(stream);
+    if (!head) throw new SnugError("not-found", "there is no such stream");
+    const sealedHash = digest("sha256", sealed, "base64url") as Hash;
+    const last = this.#heads.counter(device, head);
+    const shares = this.#sharesOf(head, account, sealed.length, quota);
+    const refusal = counterProblem(counter, last.value) ?? quotaProblem(shares, sealed.length);
+    // A double is a double whatever else the submit says (D5): only then does a refusal count.
+    const known = refusal && this.#findDouble(of, head, sealedHash);
+    if (known) return known;
+    if (refusal) throw refusal;
+    const header = {
+      ...{ stream, seq: head.seq + 1, incarnation: this.#incarnation, kind, class: "durable" as const },
+      ...{ account, device, id, counter, generation: null, epoch: null },
+      ...{ sealedHash, accepted: now, expires, previous: head.hash },
     };
     const rowHash = digest("sha256", rowHashInput(header), "base64url") as Hash;
-    const fresh: Row = { ...header, rowHash, sealed: row.sealed as Uint8Array<ArrayBuffer> };
-    this.#insertRow(fresh, id);
-    return { seq: fresh.seq, rowHash, accepted: fresh.accepted, fresh };
+    if (!this.#insertRow({ ...header, rowHash }, head, sealed)) {
+      const double = this.#findDouble(of, head, sealedHash);
+      if (double) return double;
+      throw new Error("a row that is there and is not");
+    }
+    last.value = counter;
+    last.changed = true;
+    for (const { waiting } of shares) {
+      waiting.rows++;
+      waiting.bytes += sealed.length;
+    }
+    Object.assign(head, { seq: header.seq, hash: rowHash, changed: true });
+    return { seq: header.seq, rowHash, accepted: now, fresh: { previous: header.previous, sealedHash } };
   }
 
-  #findDouble(row: NewRow, stream: number, sealedHash: Hash): Appended | undefined {
+  /** What counts against the quota, with its bound: the whole stream, and of it the sender's share where it matters. */
+  #sharesOf(head: Head, sender: AccountId, size: number, quota: Quota): Share[] {
+    const { waiting, senders } = head;
+    const whole = { waiting, rows: quota.rows, bytes: quota.bytes, whose: "" };
+    const { senderRows: rows, senderBytes: bytes } = quota;
+    // No share is larger than the whole. One's own copies are one's own affair.
+    const small = waiting.rows + 1 <= rows && waiting.bytes + size <= bytes;
+    if (sender === head.account || (small && !senders.has(sender))) return [whole];
+    return [whole, { waiting: this.#heads.share(head, sender), rows, bytes, whose: " of yours" }];
+  }
+
+  #findDouble(row: RowValues, head: Head, sealedHash: Hash): RowFacts | undefined {
+    const [, , , device, id] = row;
     const first = this.#get(
       "SELECT seq, row_hash, accepted, sealed_hash FROM rows WHERE message = ? AND device = ? AND stream = ?",
-      row.id,
-      row.device,
-      stream,
+      id,
+      device,
+      head.id,
     );
     if (!first) return undefined;
     if (first.sealed_hash !== sealedHash) {
@@ -131,85 +167,63 @@ export class Writes {
     };
   }
 
-  #checkCounter(row: NewRow, stream: number): void {
-    const last = this.#get(
-      "SELECT counter FROM counters WHERE device = ? AND stream = ?",
-      row.device,
-      stream,
-    );
-    const expected = Number(last?.counter ?? 0) + 1;
-    if (row.counter !== expected) {
-      throw new SnugError("out-of-order", `counter ${row.counter} received, ${expected} expected`);
-    }
-  }
-
-  #insertRow(row: Row, stream: number): void {
-    const sealed = row.sealed as Uint8Array;
-    const { lastInsertRowid } = this.#run(
+  /** False, and nothing written, when the device's id is there already. */
+  #insertRow(row: Omit<Row, "sealed">, head: Head, sealed: Uint8Array): boolean {
+    const { changes, lastInsertRowid } = this.#run(
       `INSERT INTO rows (stream, seq, incarnation, kind, account, device, message, counter, generation, epoch,
-        sealed_hash, size, accepted, expires, previous, row_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[stream, row.seq, row.incarnation, row.kind, row.account, row.device, row.id, row.counter],
+        sealed_hash, size, accepted, expires, previous, row_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (message, device, stream) DO NOTHING`,
+      ...[head.id, row.seq, row.incarnation, row.kind, row.account, row.device, row.id, row.counter],
       ...[row.generation, row.epoch, row.sealedHash, sealed.length, row.accepted, row.expires],
       ...[row.previous, row.rowHash],
     );
+    if (changes === 0) return false;
     this.#run("INSERT INTO bodies VALUES (?, ?, ?, ?)", lastInsertRowid, row.accepted, row.expires, sealed);
-    this.#run(
-      "INSERT INTO counters VALUES (?, ?, ?) ON CONFLICT (device, stream) DO UPDATE SET counter = excluded.counter",
-      row.device,
-      stream,
-      row.counter,
-    );
-    this.#run(
-      "UPDATE streams SET head = ?, head_hash = ?, waiting_rows = waiting_rows + 1, waiting_bytes = waiting_bytes + ? WHERE id = ?",
-      row.seq,
-      row.rowHash,
-      sealed.length,
-      stream,
-    );
+    return true;
   }
 
   moveCursor(device: DeviceId, stream: StreamId, seq: number): MessageRef[] {
-    const found = this.#get("SELECT id, account, head, delivered FROM streams WHERE stream = ?", stream);
-    if (!found) throw new SnugError("not-found", "there is no such stream");
-    if (seq > Number(found.head)) {
-      throw new SnugError("rolled-back", `cursor ${seq} received, the stream ends at ${found.head}`);
+    const head = this.#heads.stream(stream);
+    if (!head) throw new SnugError("not-found", "there is no such stream");
+    if (seq > head.seq) {
+      throw new SnugError("rolled-back", `cursor ${seq} received, the stream ends at ${head.seq}`);
     }
-    const id = Number(found.id);
     this.#run(
       "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT (device, stream) DO UPDATE SET seq = max(seq, excluded.seq)",
       device,
-      id,
+      head.id,
       seq,
     );
-    return this.#settleDelivered(id, found.account as AccountId, Number(found.delivered));
+    return this.#settleDelivered(head);
   }
 
   /** Raises what counts as delivered to the lowest cursor of the active devices, and returns what that covers anew. */
-  #settleDelivered(stream: number, account: AccountId, before: number): MessageRef[] {
+  #settleDelivered(head: Head): MessageRef[] {
+    const before = head.delivered;
     const lowest = Number(
       this.#get(
         `SELECT min(coalesce(cursors.seq, 0)) AS seq FROM devices
           LEFT JOIN cursors ON cursors.device = devices.device AND cursors.stream = ?
           WHERE devices.account = ? AND devices.active = 1`,
-        stream,
-        account,
+        head.id,
+        head.account,
       )?.seq ?? before,
     );
     if (lowest <= before) return [];
     const rows = this.#all(
       "SELECT account, message, size FROM rows WHERE stream = ? AND seq > ? AND seq <= ?",
-      stream,
+      head.id,
       before,
       lowest,
     );
-    const bytes = rows.reduce((sum, row) => sum + Number(row.size), 0);
-    this.#run(
-      "UPDATE streams SET delivered = ?, waiting_rows = waiting_rows - ?, waiting_bytes = waiting_bytes - ? WHERE id = ?",
-      lowest,
-      rows.length,
-      bytes,
-      stream,
-    );
+    for (const { account, size } of rows) {
+      for (const waiting of [head.waiting, head.senders.get(account as AccountId)]) {
+        if (!waiting) continue;
+        waiting.rows--;
+        waiting.bytes -= Number(size);
+      }
+    }
+    Object.assign(head, { delivered: lowest, changed: true });
     return rows.map((row) => ({ account: row.account, id: row.message }) as MessageRef);
   }
 
@@ -315,7 +329,7 @@ export class Writes {
     return this.#prepare(sql).all(...values);
   }
 
-  #run(sql: string, ...values: SQLInputValue[]): { lastInsertRowid: number | bigint } {
+  #run(sql: string, ...values: SQLInputValue[]): ReturnType<StatementSync["run"]> {
     return this.#prepare(sql).run(...values);
   }
 
@@ -326,4 +340,28 @@ export class Writes {
     this.#prepared.set(sql, prepared);
     return prepared;
   }
+}
+
+interface Share {
+  readonly waiting: Waiting;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly whose: string;
+}
+
+function counterProblem(received: number, last: number): SnugError | undefined {
+  if (received === last + 1) return undefined;
+  return new SnugError("out-of-order", `counter ${received} received, ${last + 1} expected`);
+}
+
+function quotaProblem(shares: readonly Share[], size: number): SnugError | undefined {
+  const full = shares.find(
+    ({ waiting, rows, bytes }) => waiting.rows + 1 > rows || waiting.bytes + size > bytes,
+  );
+  if (!full) return undefined;
+  const { waiting, rows, bytes, whose } = full;
+  return new SnugError(
+    "quota",
+    `${waiting.rows} letters${whose} (${waiting.bytes} bytes) already wait there, at most ${rows} (${bytes} bytes) may`,
+  );
 }
