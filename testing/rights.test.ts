@@ -16,6 +16,7 @@ import {
   operations,
   protocolVersion,
   type ResponseOf,
+  type Row,
   randomId,
   SnugError,
   type SocketOperation,
@@ -63,6 +64,11 @@ const matrix: Readonly<Record<OperationName, Expected>> = {
   "token-create": inside("ok", "ok"),
   "grant-create": inside("ok", "ok"),
   "sign-out": inside("ok", "ok"),
+  // This server never was restored; a restored one is asked in the tests of D20–D22.
+  "restore-statements": inside("policy", "policy"),
+  "restore-compare": inside("policy", "not-found"),
+  "restore-rows": inside("policy", "not-found"),
+  "restore-done": inside("policy", "policy"),
   "invite-look": everybody("ok"),
   join: everybody("invite-invalid"),
   "session-create": inside("ok", "ok"),
@@ -105,7 +111,26 @@ const bodies: Readonly<Record<SocketOperation, (of: Things, fresh: () => number)
   "token-create": () => ({}),
   "grant-create": ({ title }) => ({ title }),
   "sign-out": () => ({}),
+  "restore-statements": () => ({ from: 0, entries: [], checkpoint: "" }),
+  "restore-compare": ({ person }) => ({ stream: person.inbox, seqs: [1] }),
+  "restore-rows": ({ person }) => ({ stream: person.inbox, rows: [someRow(person)] }),
+  "restore-done": () => ({ counters: [] }),
 };
+
+/** A row of somebody's inbox, as their own device would bring it back. */
+function someRow({ account, created, inbox, incarnation }: RawPerson): Row {
+  const hash = account as string as Row["sealedHash"];
+  const row = { ...letterTo(inbox, 1), account, device: created.device, incarnation, seq: 1, accepted: 1 };
+  return {
+    ...row,
+    class: "durable",
+    generation: null,
+    epoch: null,
+    sealedHash: hash,
+    previous: hash,
+    rowHash: hash,
+  };
+}
 
 /** "nothing" is an answer without what was asked for. */
 async function answerOf(work: Promise<unknown>, of: Things): Promise<string> {
@@ -163,7 +188,8 @@ it("P29: every caller gets exactly what the matrix says, for every operation of 
       const things = await thingsOf(server, alice, {
         bob,
         title,
-        inviteOpen: name !== "invite-create" || caller !== "own",
+        // An account has at most a hundred of them.
+        inviteOpen: name.startsWith("invite-") && (name !== "invite-create" || caller !== "own"),
       });
       await using wire = await connect(server, caller, { alice, bob, admin });
       const token = await tokenFor(caller, wire, endedToken);

@@ -58,6 +58,7 @@ function createProgram(): Command {
         .default(join(homedir(), ".snug"), "~/.snug"),
     );
   addServerCommands(program);
+  addRestoreCommands(program);
   addAccountCommands(program);
   addLetterCommands(program);
   addVideoCommands(program);
@@ -119,6 +120,24 @@ function addServerCommands(program: Command): void {
       refuseHome(command);
       const { printSetupLink } = await import("./serve.ts");
       await printSetupLink(options.data, placeOf(command).output);
+    });
+}
+
+function addRestoreCommands(program: Command): void {
+  program
+    .command("restore")
+    .description("restore a server from a backup")
+    .helpGroup("Server:")
+    .option("--adopt", "the database was put back by hand: let clients come back to it")
+    .option("--finish", "wait no longer for devices that have not come back since a restore")
+    .addOption(dataOption())
+    .action(async (options: { data: string; adopt?: true; finish?: true }, command: Command) => {
+      refuseHome(command);
+      const restore = await import("./restore.ts");
+      const { output } = placeOf(command);
+      if (options.adopt && !options.finish) return restore.adopt(options.data, output);
+      if (options.finish && !options.adopt) return restore.finish(options.data, output);
+      throw new CommandError(exitCodes.usage, "one of --adopt and --finish is needed");
     });
 }
 

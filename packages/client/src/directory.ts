@@ -13,12 +13,13 @@ import {
   decodeStatement,
   type EventOf,
   type Hash,
+  limits,
   SnugError,
   type StatementContent,
   type StreamId,
   sha256,
 } from "@snug/protocol";
-import { Stop } from "./connection.ts";
+import { putBackByHand, Stop } from "./connection.ts";
 import type { Link } from "./link.ts";
 import { numberKey, put, type Records, type Room } from "./records.ts";
 import type { Change } from "./store.ts";
@@ -102,6 +103,41 @@ export class DirectoryLog {
         }
       }
     });
+  }
+
+  /**
+   * Gives a restored server back what it lacks of what it had shown (C28). Whatever it makes of it, {@link catchUp}
+   * judges it afterwards as always: never below what is held here.
+   */
+  bringBack(link: Pick<Link, "request">): Promise<void> {
+    return this.#turns.run(async () => {
+      const { size } = this.#directory;
+      const checkpoint = this.#checkpoint;
+      if (size === 0) return;
+      let from = size;
+      for (let entries: DirectoryEntry[] = []; ; entries = await this.#page(from)) {
+        const answer = await link.request("restore-statements", { from, entries, checkpoint });
+        if (answer.size >= size || (entries.length > 0 && answer.size <= from)) return;
+        from = answer.size;
+      }
+    });
+  }
+
+  async #page(from: number): Promise<DirectoryEntry[]> {
+    const found = await this.#records.list({
+      table: "directory",
+      from: numberKey(from),
+      until: numberKey(this.#directory.size),
+      most: limits.directoryPage,
+    });
+    const page: DirectoryEntry[] = [];
+    let bytes = 0;
+    for (const { value } of found) {
+      bytes += value.statement.length + 64;
+      if (page.length > 0 && bytes > limits.frame / 2) break;
+      page.push({ ...value, statement: new Uint8Array(value.statement) });
+    }
+    return page;
   }
 
   /** A push. Whatever doesn't continue exactly from what is held is read anew. */
@@ -197,5 +233,8 @@ export class DirectoryLog {
 }
 
 function rolledBack(now: number, before: number): Stop {
-  return new Stop("rolled-back", `the server shows ${now} statements, it had shown ${before}`);
+  return new Stop(
+    "rolled-back",
+    `the server shows ${now} statements, it had shown ${before}${putBackByHand}`,
+  );
 }

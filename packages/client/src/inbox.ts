@@ -3,16 +3,17 @@ import {
   type AccountId,
   type Content,
   checkRow,
+  decodeCbor,
   type EventOf,
   encodeCbor,
   type MessageId,
-  type Row,
+  Row,
   rowHashInput,
   SnugError,
   sha256,
 } from "@snug/protocol";
 import type { Letter } from "./api.ts";
-import { Stop } from "./connection.ts";
+import { putBackByHand, Stop } from "./connection.ts";
 import type { DirectoryLog } from "./directory.ts";
 import type { Letters } from "./letters.ts";
 import type { Link } from "./link.ts";
@@ -21,8 +22,10 @@ import { numberKey, type Position, put, type Records, type StoredLetter } from "
 import type { Change } from "./store.ts";
 import { Turns } from "./turns.ts";
 
-/** So many of the newest rows are kept byte for byte: a restored server gets them back (DESIGN 10). */
+/** So many of the newest rows are kept byte for byte: a restored server gets them back (C29). */
 const keptRows = 256;
+/** And so many without their sealed bytes, so that the chain reaches further back. */
+const keptHeaders = 10_240;
 
 /** What is inside a letter that was opened. */
 export interface Opened {
@@ -64,6 +67,8 @@ export class Inbox {
   readonly #order = new Turns();
   readonly #senders = new Map<string, number>();
   #position: Position;
+  /** Whether a row of the server's present incarnation is stored: none of a former one comes after it. */
+  #begun = false;
   #failed: Pick<Link, "request"> | null = null;
   #acknowledged = 0;
   #acknowledging = false;
@@ -85,6 +90,34 @@ export class Inbox {
     for (const { key, value } of await records.list({ table: "senders" })) {
       this.#senders.set(key, value.counter);
     }
+    const newest = await records.get("rows", numberKey(this.#position.seq));
+    this.#begun = newest !== undefined && decodeRow(newest.row).incarnation === this.#position.incarnation;
+  }
+
+  /** Goes on from here: another incarnation of the server. The caller has stored it. */
+  adopt(position: Position): void {
+    this.#position = position;
+    this.#begun = false;
+  }
+
+  /** The newest rows, oldest first and without a hole up to the position; older ones without their sealed bytes. */
+  async kept(): Promise<readonly Row[]> {
+    const { records } = this.#parts;
+    const rows = new Map<number, Row>();
+    for (const table of ["headers", "rows"] as const) {
+      for (const { value } of await records.list({ table })) {
+        const row = decodeRow(value.row);
+        rows.set(row.seq, row);
+      }
+    }
+    const kept: Row[] = [];
+    let { seq, rowHash } = this.#position;
+    for (let row = rows.get(seq); row?.rowHash === rowHash; row = rows.get(seq)) {
+      kept.push(row);
+      seq--;
+      rowHash = row.previous;
+    }
+    return kept.reverse();
   }
 
   /** Resolves when everything pushed so far is dealt with. */
@@ -106,7 +139,7 @@ export class Inbox {
       if (error.code === "rolled-back") {
         throw new Stop(
           "rolled-back",
-          `the server has lost letters that this device holds (${error.message})`,
+          `the server has lost letters that this device holds (${error.message})${putBackByHand}`,
         );
       }
       throw new Stop(error.code, error.message);
@@ -151,12 +184,13 @@ export class Inbox {
   /** Dense numbers, each row's hash over its header and the hash before (C18). */
   async #checkChain(rows: readonly Row[]): Promise<Position> {
     let at = this.#position;
+    let begun = this.#begun;
     for (const row of rows) {
       const fits =
         row.seq === at.seq + 1 &&
         row.previous === at.rowHash &&
         row.stream === at.stream &&
-        row.incarnation === at.incarnation &&
+        (row.incarnation === at.incarnation || !begun) &&
         (await sha256(rowHashInput(row))) === row.rowHash;
       if (!fits) {
         throw new Stop(
@@ -165,6 +199,7 @@ export class Inbox {
         );
       }
       at = { ...at, seq: row.seq, rowHash: row.rowHash };
+      begun = row.incarnation === at.incarnation;
     }
     return at;
   }
@@ -228,7 +263,9 @@ export class Inbox {
     const changes: Change[] = [put("position", "inbox", end)];
     rows.forEach((row, at) => {
       changes.push(put("rows", numberKey(row.seq), { row: encodeCbor({ ...row }) }));
+      changes.push(put("headers", numberKey(row.seq), { row: encodeCbor({ ...row, sealed: null }) }));
       if (row.seq > keptRows) changes.push(put("rows", numberKey(row.seq - keptRows), null));
+      if (row.seq > keptHeaders) changes.push(put("headers", numberKey(row.seq - keptHeaders), null));
       const verdict = verdicts[at];
       if (!verdict) return;
       if (verdict.is !== "refused") {
@@ -250,6 +287,7 @@ export class Inbox {
       );
       await records.commit([...changes, ...added.changes]);
       this.#position = end;
+      this.#begun = rows.at(-1)?.incarnation === end.incarnation;
       for (const [key, counter] of batch.counters) this.#senders.set(key, counter);
       added.apply();
       for (const refusal of refusals) refusal.show();
@@ -274,6 +312,10 @@ export class Inbox {
       },
     );
   }
+}
+
+function decodeRow(bytes: Uint8Array): Row {
+  return Row.parse(decodeCbor(bytes));
 }
 
 function senderKey(row: Row): string {

@@ -25,6 +25,7 @@ import { Outbox, type Sealer } from "./outbox.ts";
 import { People } from "./people.ts";
 import type { Platform } from "./platform.ts";
 import { type Position, put, type Records, type Room } from "./records.ts";
+import { bringBack } from "./restoring.ts";
 import { Turns } from "./turns.ts";
 
 export interface MembershipParts {
@@ -211,6 +212,8 @@ export class Membership {
     const hello = await link.hello;
     this.#checkHello(hello);
     this.#link = link;
+    const restored = hello.incarnation !== this.inbox.position.incarnation;
+    if (restored) await this.#bringStatements(link);
     const signed = await this.#signIn(link, hello);
     await this.log.catchUp(link);
     await this.log.compare(signed.checkpoint, "sign-in", link);
@@ -220,7 +223,12 @@ export class Membership {
       await this.#parts.records.commit([put("checkpoint", "claimed", null)]);
     }
     await this.#keepFacts(signed);
-    await this.outbox.compare(signed.counters);
+    const { records } = this.#parts;
+    const { inbox, outbox, notices } = this;
+    const counters = restored
+      ? await bringBack({ records, turns: this.#turns, inbox, outbox, notices }, link, { hello, signed })
+      : signed.counters;
+    await this.outbox.compare(counters);
     await this.inbox.resume(link);
     // Online means caught up: a script that reads and leaves finds everything that waited.
     await Promise.race([this.inbox.caughtUp(), brokenLink(link)]);
@@ -237,12 +245,21 @@ export class Membership {
     if (hello.server !== this.#room.server) {
       throw new Stop("forbidden", "another server answers at this address");
     }
-    this.#checkIncarnation(hello);
   }
 
-  #checkIncarnation(of: { readonly incarnation: string }): void {
-    if (of.incarnation !== this.inbox.position.incarnation) {
-      throw new Stop("incarnation-changed", "the server was restored from a backup");
+  /** Another incarnation: before signing in, because the server may not know this device any more. */
+  async #bringStatements(link: Link): Promise<void> {
+    try {
+      await this.log.bringBack(link);
+    } catch (error) {
+      if (!(error instanceof SnugError)) throw error;
+      if (error.code === "policy" || error.code === "unauthenticated") {
+        throw new Stop(
+          "incarnation-changed",
+          "the server says that it is not what it was, and that it was not restored either",
+        );
+      }
+      // What it does not take back, it must still show: the directory is compared after signing in (C6).
     }
   }
 
@@ -257,12 +274,19 @@ export class Membership {
         if (error.code === "upgrade") throw new Stop("upgrade", error.message);
         if (error.code !== "unauthenticated" && error.code !== "forbidden") throw error;
         if (this.#leaving) this.#parts.left().catch(this.#broken);
+        if (hello.restoring && error.code === "unauthenticated") {
+          throw new NetworkError(
+            "the server was restored from a backup and waits to hear of this device again",
+          );
+        }
         throw new Stop(error.code, `the server does not let this device in any more: ${error.message}`);
       });
     if (signed.server !== hello.server || signed.inbox !== this.inbox.position.stream) {
       throw new Stop("forbidden", "the server signs us in to another account than we joined with");
     }
-    this.#checkIncarnation(signed);
+    if (signed.incarnation !== hello.incarnation) {
+      throw new Stop("forbidden", "the server signs us in to another incarnation than it greeted with");
+    }
     this.people.setOnline(signed.online);
     return signed;
   }
@@ -289,6 +313,7 @@ export class Membership {
     if (event.name === "rows") return this.inbox.take(event.body, link);
     if (event.name === "directory") return this.log.push(event.body, link);
     if (event.name === "delivered") return this.outbox.delivered(event.body.ids);
+    if (event.name === "restored") this.outbox.kick();
     return Promise.resolve();
   }
 

@@ -11,7 +11,7 @@ import {
   textContent,
 } from "@snug/protocol";
 import { NetworkError } from "./api.ts";
-import { Stop } from "./connection.ts";
+import { putBackByHand, Stop } from "./connection.ts";
 import type { DirectoryLog } from "./directory.ts";
 import type { Letters } from "./letters.ts";
 import type { Link } from "./link.ts";
@@ -136,7 +136,7 @@ export class Outbox {
       const theirs = seen.get(stream) ?? 0;
       const ours = this.#counters.get(stream) ?? { sealed: 0, accepted: 0 };
       if (theirs < ours.accepted) {
-        throw new Stop("rolled-back", "the server has lost letters that it had acknowledged");
+        throw new Stop("rolled-back", `the server has lost letters that it had acknowledged${putBackByHand}`);
       }
       this.#seen.set(stream, theirs);
       behind ||= theirs > ours.sealed;
@@ -151,6 +151,56 @@ export class Outbox {
       "loud",
       "The server has seen newer letters of this device than its own store knows: the store was put back to an older state. Letters sent since then are missing here.",
     );
+  }
+
+  /** By stream the send counters that are not offered to the server again: a restored one counts on behind them (C30). */
+  usedCounters(): { stream: StreamId; counter: number }[] {
+    const used = [...this.#counters].map(([stream, { sealed }]) => {
+      const offered = [...this.#entries.values()].flatMap((entry) =>
+        entry.sealed && this.#stream(entry.to) === stream ? [entry.sealed.counter] : [],
+      );
+      return { stream, counter: Math.min(sealed, ...offered.map((counter) => counter - 1)) };
+    });
+    return used.filter(({ counter }) => counter > 0);
+  }
+
+  /**
+   * The server was restored: what it had accepted and not delivered may be lost there, and is offered again with the
+   * same bytes (C30). Its records, to be committed with their cause, then `apply`.
+   */
+  async offerAgain(used: readonly { stream: StreamId; counter: number }[]): Promise<{
+    readonly letters: number;
+    readonly changes: readonly Change[];
+    apply(): void;
+  }> {
+    const counters = new Map(
+      [...this.#counters].map(([stream, { sealed }]) => {
+        const accepted = used.find((one) => one.stream === stream)?.counter ?? 0;
+        return [stream, { sealed, accepted }] as const;
+      }),
+    );
+    const again = [...this.#entries.values()]
+      .filter(({ accepted }) => accepted)
+      .map((entry) => ({ ...entry, accepted: false, again: true }));
+    const changes: Change[] = again.map((entry) => put("outbox", numberKey(entry.place), entry));
+    for (const [stream, value] of counters) changes.push(put("counters", stream, value));
+    const applies: (() => void)[] = [];
+    for (const { to, letter: order } of again) {
+      const letter = order === null ? undefined : await this.#parts.letters.stored(to, order);
+      if (!letter) continue;
+      const { change, apply } = this.#parts.letters.restate(letter, { is: "queued" });
+      changes.push(change);
+      applies.push(apply);
+    }
+    return {
+      letters: applies.length,
+      changes,
+      apply: () => {
+        for (const entry of again) this.#keep(entry);
+        for (const [stream, value] of counters) this.#counters.set(stream, value);
+        for (const apply of applies) apply();
+      },
+    };
   }
 
   /** Asks which accepted letters have been delivered meanwhile. */
@@ -236,10 +286,10 @@ export class Outbox {
     // An unclear outcome: the same bytes are offered again on the next link (C9).
     if (error instanceof NetworkError) return false;
     const known = error instanceof SnugError ? error : new SnugError("internal", String(error));
-    const counter = entry.sealed?.counter;
-    if (known.code === "id-conflict" && entry.resealed && counter !== undefined) {
-      // The server already has this letter, as it was sealed before its recipient's keys changed.
-      await this.#accepted(entry, this.#stream(entry.to), counter);
+    if (known.code === "id-conflict") {
+      // The server already has this letter, as it was sealed before its recipient's keys changed, or by this device
+      // before its store was put back to an older state. The counter of this sealing was not used.
+      await this.#accepted(entry, this.#stream(entry.to), 0);
       return true;
     }
     if (known.code === "out-of-order" && !this.#recounted.has(entry.to)) {
@@ -263,16 +313,15 @@ export class Outbox {
   async #accepted(entry: Outgoing, stream: StreamId, counter: number): Promise<void> {
     const { turns, letters, records, me } = this.#parts;
     await turns.run(async () => {
-      const isLetter = entry.letter !== null;
       const accepted: Outgoing = { ...entry, accepted: true };
       const known = this.#counters.get(stream) ?? { sealed: counter, accepted: 0 };
       const counters = { ...known, accepted: Math.max(known.accepted, counter) };
       const changes: Change[] = [
-        put("outbox", numberKey(entry.place), isLetter ? accepted : null),
+        put("outbox", numberKey(entry.place), accepted),
         put("counters", stream, counters),
       ];
-      const copy =
-        isLetter && entry.to !== me ? this.#entry(entry.id, me, entry.content, null, entry.to) : null;
+      const toCopy = entry.letter !== null && entry.to !== me && !entry.again;
+      const copy = toCopy ? this.#entry(entry.id, me, entry.content, null, entry.to) : null;
       if (copy) changes.push(put("outbox", numberKey(copy.place), copy));
       const letter = entry.letter === null ? undefined : await letters.stored(entry.to, entry.letter);
       const restated = letter && letters.restate(letter, { is: "accepted" });
@@ -280,8 +329,7 @@ export class Outbox {
       await records.commit(changes);
       this.#counters.set(stream, counters);
       this.#seen.set(stream, Math.max(this.#seen.get(stream) ?? 0, counter));
-      if (isLetter) this.#entries.set(entry.place, accepted);
-      else this.#entries.delete(entry.place);
+      this.#entries.set(entry.place, accepted);
       if (copy) this.#keep(copy);
       restated?.apply();
     });

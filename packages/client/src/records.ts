@@ -36,7 +36,13 @@ const Room = z.strictObject({
 /** The server this device belongs to, and who we are there. */
 export type Room = z.infer<typeof Room>;
 
-const Position = z.strictObject({ incarnation: Incarnation, stream: StreamId, seq: count, rowHash: Hash });
+const Position = z.strictObject({
+  /** Of the server as it is now; rows of before a restore carry a former one. */
+  incarnation: Incarnation,
+  stream: StreamId,
+  seq: count,
+  rowHash: Hash,
+});
 /** How far the own inbox is stored. */
 export type Position = z.infer<typeof Position>;
 
@@ -95,6 +101,8 @@ const Outgoing = z.strictObject({
   /** Bytes of an earlier sealing under this id may have reached the server. */
   resealed: z.boolean(),
   accepted: z.boolean(),
+  /** It was accepted before the server was restored: its copy to oneself has been made already. */
+  again: z.boolean().optional(),
 });
 /** A letter on its way out, from the composer to "delivered". */
 export type Outgoing = z.infer<typeof Outgoing>;
@@ -136,6 +144,8 @@ const schemas = {
   senders: z.strictObject({ counter: count }),
   /** seq → exact bytes of the newest rows, to be brought back to a restored server. */
   rows: z.strictObject({ row: bytes }),
+  /** seq → the same without their sealed bytes, of many more: what the chain of hashes needs. */
+  headers: z.strictObject({ row: bytes }),
   /** seq → why a row was not taken in. */
   refused: z.strictObject({ account: AccountId, id: MessageId, code: z.string(), why: z.string() }),
   /** place → outgoing. */

@@ -155,7 +155,7 @@ test("C6: a checkpoint that the pinned log key did not sign is refused", async (
   assert.match(await stopped(bob, "directory"), /pinned log key did not sign/);
 });
 
-test("C4: another incarnation stops the connection", async () => {
+test("C28: another incarnation of a server that was not restored stops the connection", async () => {
   await using room = await pair();
   const { bob } = room;
   await bob.unplug();
@@ -165,7 +165,7 @@ test("C4: another incarnation stops the connection", async () => {
       : null,
   );
   bob.platform.plug();
-  assert.match(await stopped(bob, "incarnation-changed"), /restored from a backup/);
+  assert.match(await stopped(bob, "incarnation-changed"), /not what it was, and that it was not restored/);
 });
 
 test("C4: another server at the same address is not spoken to", async () => {

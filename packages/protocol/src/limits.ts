@@ -54,6 +54,12 @@ export const limits = {
   grantOpen: 10 * 60_000,
   /** A grant lives, while used, up to the title's length plus this. */
   grantExtra: 6 * 3_600_000,
+  /** A restored server waits this long for devices that have not come back. */
+  restoring: 24 * 3_600_000,
+  /** Statements that one connection brings back to a restored server, before they are stored. */
+  restoredStatements: 4 * 1024 * 1024,
+  /** Streams that a device names its send counters of, when it has brought back what it had. */
+  restoredCounters: 2_048,
   /** Ping interval; a link that is silent for two is dead (≤ 45 s). */
   ping: 20_000,
 } as const;

@@ -83,6 +83,8 @@ export const operations = define({
       addresses: z.array(z.string().max(300)).max(8),
       /** SHA-256 of the TLS authority's certificate (DER), null when publicly trusted. */
       authority: Hash.nullable(),
+      /** When this incarnation was restored, and of when the backup was; null in a folder that never was (D18). */
+      restored: z.strictObject({ at: time, backup: time }).nullable(),
     }),
     errors: ["unauthenticated", "upgrade", "forbidden"],
   },
@@ -192,6 +194,55 @@ export const operations = define({
     }),
     errors: ["not-found"],
   },
+  /**
+   * Statements that a restored server lost, as they stood in its log: proved by a checkpoint that its own log key
+   * signed (D20). Also before signing in: whoever joined after the backup is unknown to it.
+   */
+  "restore-statements": {
+    transport: "socket",
+    who: "nobody",
+    request: z.strictObject({
+      /** Where they stand in the log; entries that don't follow what the server has are not looked at. */
+      from: seq,
+      entries: z.array(DirectoryEntry).max(limits.directoryPage),
+      /** Covers everything up to the last statement that will be brought. */
+      checkpoint: z.string().max(1024),
+    }),
+    /** How many statements the server has now, with those that wait for the rest. */
+    response: z.strictObject({ size: seq }),
+    errors: ["policy", "forbidden", "conflict"],
+  },
+  /** The hashes that the own inbox's rows have on a restored server, to find what both have in common (D21). */
+  "restore-compare": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ stream: StreamId, seqs: z.array(z.int().positive()).max(limits.rowBatch) }),
+    response: z.strictObject({ head: seq, hashes: z.array(Hash.nullable()).max(limits.rowBatch) }),
+    errors: ["not-found", "policy"],
+  },
+  /** Rows of the own inbox that a restored server lost, byte for byte (D21). */
+  "restore-rows": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ stream: StreamId, rows: z.array(Row).min(1).max(limits.rowBatch) }),
+    response: z.strictObject({ head: seq }),
+    errors: ["not-found", "policy", "conflict"],
+  },
+  /** This device has brought back all it has; by stream the send counters that it will not offer again (D22). */
+  "restore-done": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({
+      counters: z
+        .array(z.strictObject({ stream: StreamId, counter: z.int().positive() }))
+        .max(limits.restoredCounters),
+    }),
+    /** What the server has seen of this device now, as at sign-in. */
+    response: z.strictObject({
+      counters: z.array(z.strictObject({ stream: StreamId, counter: z.int().positive() })),
+    }),
+    errors: ["policy"],
+  },
   /** Ends this device's tokens, cookies and grants and closes its connection. */
   "sign-out": { transport: "socket", who: "member", request: empty, response: empty, errors: [] },
 
@@ -259,6 +310,8 @@ export const events = {
     server: ServerId,
     incarnation: Incarnation,
     nonce: bytes(32),
+    /** Restored from a backup, and waiting for what its devices bring back (D19). */
+    restoring: z.boolean(),
   }),
   directory: z.strictObject({
     from: seq,
@@ -269,6 +322,8 @@ export const events = {
   rows: z.strictObject({ stream: StreamId, rows: z.array(Row).max(limits.rowBatch) }),
   delivered: z.strictObject({ ids: z.array(MessageId).max(256) }),
   library: z.strictObject({ revision: z.int().nonnegative() }),
+  /** A restored server takes more than before: what waits may be offered again. */
+  restored: empty,
 } as const;
 
 export type EventName = keyof typeof events;

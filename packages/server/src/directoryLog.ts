@@ -1,5 +1,6 @@
 import {
   type Account,
+  type Change as Applied,
   applyStatement,
   applyStatements,
   type Directory,
@@ -186,6 +187,50 @@ export class DirectoryLog {
     });
   }
 
+  /** The size that a checkpoint vouches for. Throws SnugError `malformed`, `forbidden` when this log's key did not sign it. */
+  async vouchedSize(checkpoint: string): Promise<number> {
+    return (await openCheckpoint(checkpoint, this.#key)).size;
+  }
+
+  /**
+   * Appends what this log had before it was restored: exactly the statements up to the checkpoint that its own key
+   * signed then. Returns the size after it. Throws SnugError `conflict` when they are others.
+   */
+  restore(
+    entries: readonly DirectoryEntry[],
+    of: { readonly from: number; readonly checkpoint: string; readonly now: number },
+  ): Promise<number> {
+    return this.#inTurn(async () => {
+      const { root } = await openCheckpoint(of.checkpoint, this.#key);
+      if (of.from !== this.size) return this.size;
+      const statements = entries.map(({ statement }) => statement as Uint8Array<ArrayBuffer>);
+      const { directory, changes } = await applyStatements(this.#directory, statements);
+      if (Buffer.compare(root, await rootOf(directory.tree)) !== 0) {
+        throw new SnugError("conflict", "these statements are not those that this server's checkpoint is of");
+      }
+      const leaves = entries.map((entry, at) => ({ ...entry, account: (changes[at] as Applied).account }));
+      for (const [at, { inbox }] of leaves.entries()) {
+        if ((inbox !== null) !== (changes[at]?.kind === "genesis")) {
+          throw new SnugError("conflict", "a genesis has an inbox, and nothing else has");
+        }
+      }
+      const touched = [...new Set(changes.flatMap(({ account, subject }) => [account, subject]))];
+      const devices = touched.flatMap((id) => changedDevices(id, this.#directory, directory));
+      await this.#store.restoreStatements({ index: of.from, leaves, ...of, devices });
+      const endedDevices = devices.flatMap(({ device, active }) => (active ? [] : [device]));
+      for (const { account, inbox } of leaves) if (inbox) this.#setInbox(account, inbox);
+      this.#directory = directory;
+      this.#checkpoint = of.checkpoint;
+      const [last] = leaves.slice(-1);
+      if (last) {
+        const { account, statement, inbox } = last;
+        const entry = { statement, inbox };
+        this.onLeaf({ index: this.size - 1, entry, checkpoint: of.checkpoint, account, endedDevices });
+      }
+      return this.size;
+    });
+  }
+
   async #nextLeaf<T extends object>(
     directory: Directory,
     of: T,
@@ -225,6 +270,20 @@ export class DirectoryLog {
 function activeDevices(account: Account | undefined): DeviceId[] {
   if (!account || account.removed) return [];
   return [...account.devices].filter(([, { revoked }]) => !revoked).map(([device]) => device);
+}
+
+/** Devices of an account that are new, or active no longer. */
+function changedDevices(
+  account: AccountId,
+  before: Directory,
+  after: Directory,
+): { account: AccountId; device: DeviceId; active: boolean }[] {
+  const former = activeDevices(before.accounts.get(account));
+  const active = activeDevices(after.accounts.get(account));
+  const all = [...(after.accounts.get(account)?.devices.keys() ?? [])];
+  return all
+    .filter((device) => former.includes(device) !== active.includes(device) || !before.devices.has(device))
+    .map((device) => ({ account, device, active: active.includes(device) }));
 }
 
 /** Entries of one answer: as many as fit into about half a frame, at least one. */

@@ -51,6 +51,14 @@ export async function openFolder(
   return { paths: pathsOf(root), [Symbol.dispose]: () => lock.close() };
 }
 
+/** Opens a folder that exists, so that no server starts on it meanwhile. Throws StartError like {@link openFolder}. */
+export async function openExisting(data: string): Promise<DataFolder> {
+  const paths = await findFolder(data);
+  const lock = takeLock(paths.root);
+  if (!lock) throw new StartError(`a server is running on the data folder ${paths.root}: end it first`);
+  return { paths, [Symbol.dispose]: () => lock.close() };
+}
+
 /** Whether a server has the folder open now. */
 export function isInUse(data: string): boolean {
   const lock = takeLock(resolve(data));

@@ -1,3 +1,4 @@
+export { adoptFolder, finishRestoring } from "./backup/adopt.ts";
 export { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 export { requestSetupLink } from "./setupLink.ts";
 export { StartError } from "./startError.ts";

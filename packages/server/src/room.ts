@@ -1,6 +1,7 @@
 import type { AccountId, DeviceId, Hash, TitleDetail, TitleId } from "@snug/protocol";
 import type { DirectoryLog } from "./directoryLog.ts";
 import type { Passes } from "./passes.ts";
+import type { Restoring } from "./restoring.ts";
 import type { Connections } from "./socket/connections.ts";
 import type { Store } from "./store/store.ts";
 
@@ -8,6 +9,7 @@ import type { Store } from "./store/store.ts";
 export interface Room {
   readonly store: Store;
   readonly log: DirectoryLog;
+  readonly restoring: Restoring;
   readonly passes: Passes;
   readonly connections: Connections;
   readonly titles: Titles;

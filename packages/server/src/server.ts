@@ -11,6 +11,7 @@ import { Logger, type LogLevel } from "./logger.ts";
 import { makeLogKey, readLogKey } from "./logKey.ts";
 import { Passes } from "./passes.ts";
 import { createListeners, type Listeners, Port, replaceCertificate } from "./port.ts";
+import { Restoring } from "./restoring.ts";
 import type { Room } from "./room.ts";
 import { type LinkFacts, leaveFacts, makeSetupLink, removeFacts } from "./setupLink.ts";
 import { Site } from "./site.ts";
@@ -60,7 +61,7 @@ export interface RunningServer extends AsyncDisposable {
   readonly spki: string;
   /** Looks for a newer certificate now, as the server does by itself once a minute. Never rejects. */
   renewCertificate(): Promise<void>;
-  /** A new setup link, voiding the former; null once an administrator exists. */
+  /** A new setup link, voiding the former; null once an administrator exists, or while one may still come back. */
   setupLink(): Promise<string | null>;
   /** Ends everything in order, in under a second. */
   close(): Promise<void>;
@@ -115,7 +116,8 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     }),
   );
   const authority = site.proxied ? null : (certificates.current.authority?.hash ?? null);
-  const room = makeRoom({ store, log, library, site, addresses, authority });
+  const restoring = await Restoring.open(store, log, () => Date.now());
+  const room = makeRoom({ store, log, restoring, library, site, addresses, authority });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);
   if (bundle) bundleRoutes(app, bundle);
@@ -162,7 +164,9 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     },
     renewCertificate: () => certificates.renew(),
     setupLink: async () =>
-      log.hasAdmin() ? null : makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() }),
+      log.hasAdmin() || restoring.active
+        ? null
+        : makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() }),
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -185,24 +189,28 @@ function openData(data: string, site: Site): Promise<DataFolder> {
 function makeRoom(of: {
   readonly store: SqliteStore;
   readonly log: DirectoryLog;
+  readonly restoring: Restoring;
   readonly library: Library;
   readonly site: Site;
   readonly addresses: string[];
   readonly authority: Hash | null;
 }): Room {
-  const { store, log, library, site, addresses, authority } = of;
+  const { store, log, restoring, library, site, addresses, authority } = of;
   const now = (): number => Date.now();
   const connections = new Connections();
   log.onLeaf = (leaf) => announce(connections, leaf);
+  restoring.onOpened = () => connections.broadcast("restored", {});
   library.onChange((revision) => connections.broadcast("library", { revision }));
   const facts = { serverName: site.name, addresses, authority };
-  return { store, log, passes: new Passes(store, log, now), connections, titles: library, facts, now };
+  const passes = new Passes(store, log, now);
+  return { store, log, restoring, passes, connections, titles: library, facts, now };
 }
 
 /** Pings links and forgets what has expired, until disposed. */
 function keepTime(room: Room, report: (cause: unknown) => void): Disposable {
   const timers = [
     setInterval(() => room.connections.ping(), limits.ping),
+    setInterval(() => room.restoring.look().catch(report), limits.ping),
     setInterval(() => room.store.sweep(room.now()).catch(report), sweepEvery),
   ];
   return { [Symbol.dispose]: () => timers.forEach(clearInterval) };

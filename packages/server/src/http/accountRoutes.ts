@@ -103,6 +103,7 @@ async function join(room: Room, body: RequestOf<"join">): Promise<ResponseOf<"jo
   // An answer that got lost is asked for again with the same bytes: the account is there, the invite spent.
   const known = await room.log.find(genesis);
   if (known) return { ...known, incarnation };
+  room.restoring.mustTakeChanges();
   const { hash, account: inviter } = await findInvite(room, body.admit);
   const recovery = bytesOf(body.recovery);
   const joined = await room.log.join({ genesis, recovery, invite: hash, inviter, now: room.now() });

@@ -14,10 +14,11 @@ import {
   type StreamId,
 } from "@snug/protocol";
 import type { RawData, WebSocket } from "ws";
+import { BroughtStatements } from "../restoring.ts";
 import type { Principal, Room } from "../room.ts";
 import { isFault } from "../store/faults.ts";
 import type { Present } from "./connections.ts";
-import { handlers } from "./handlers.ts";
+import { handlers, restoreStatements } from "./handlers.ts";
 import { signIn } from "./signIn.ts";
 import { Subscription } from "./subscription.ts";
 
@@ -37,6 +38,7 @@ type State =
 
 /** One device's WebSocket: awaiting sign-in → live → closed. */
 export class Connection implements Present {
+  readonly brought: BroughtStatements = new BroughtStatements();
   readonly #room: Room;
   readonly #socket: WebSocket;
   readonly #raw: Duplex;
@@ -68,7 +70,8 @@ export class Connection implements Present {
     socket.on("close", () => this.#end());
     const { server } = this.#room.log.directory;
     const { incarnation } = this.#room.store;
-    this.push(encodeEvent("hello", { versions: [protocolVersion], server, incarnation, nonce }));
+    const restoring = this.#room.restoring.active;
+    this.push(encodeEvent("hello", { versions: [protocolVersion], server, incarnation, nonce, restoring }));
   }
 
   /** Why this side closed; undefined when the other did, or the line broke. */
@@ -270,6 +273,13 @@ export class Connection implements Present {
 
   async #signIn(request: Request, state: Extract<State, { is: "awaiting-sign-in" }>): Promise<void> {
     try {
+      if (request.name === "restore-statements" && this.#room.restoring.restored) {
+        const answer = await restoreStatements(this.#room, this.brought, request.body);
+        // Who shows what only members have is given time for the next.
+        if (this.#state === state) state.limit.refresh();
+        if (this.#state === state) this.#write(encodeResponse(request.number, answer));
+        return;
+      }
       if (request.name !== "sign-in") throw new SnugError("unauthenticated", "sign in first");
       const { principal, respond } = await signIn(this.#room, state.nonce, request.body);
       if (this.#state !== state) return;
@@ -281,7 +291,9 @@ export class Connection implements Present {
     } catch (cause) {
       if (!(cause instanceof SnugError)) throw cause;
       this.#answerError(request.number, cause);
-      this.close("unauthenticated");
+      // What can't be brought back is said; who it comes from may still sign in.
+      const bringing = request.name === "restore-statements" && cause.code !== "unauthenticated";
+      if (!bringing) this.close("unauthenticated");
     }
   }
 

@@ -8,6 +8,7 @@ import {
   type StreamId,
 } from "@snug/protocol";
 import { cutDirectoryPage } from "../directoryLog.ts";
+import type { BroughtStatements } from "../restoring.ts";
 import type { Principal, Room } from "../room.ts";
 import type { MessageRef } from "../store/store.ts";
 
@@ -21,7 +22,10 @@ const quota = {
 interface Call {
   readonly room: Room;
   readonly principal: Principal;
-  readonly connection: { subscribe(stream: StreamId, after: number): void };
+  readonly connection: {
+    subscribe(stream: StreamId, after: number): void;
+    readonly brought: BroughtStatements;
+  };
 }
 type Handlers = {
   readonly [N in Exclude<SocketOperation, "sign-in">]: (
@@ -39,6 +43,7 @@ export const handlers: Handlers = {
 
   async "statement-append"({ room, principal }, { statement }) {
     mustBeFull(principal);
+    room.restoring.mustTakeChanges();
     return { index: await room.log.append(principal.account, statement, room.now()) };
   },
 
@@ -50,6 +55,7 @@ export const handlers: Handlers = {
     if (!room.log.member(owner)) throw new SnugError("policy", "the recipient has left this server");
     const { stream, kind, id, counter, sealed, expires } = body;
     const { account, device } = principal;
+    room.restoring.mustTakeLetters(owner, device);
     const row = { stream, kind, account, device, id, counter, sealed, expires, now: room.now() };
     const { seq, rowHash, accepted, fresh } = await room.store.append(row, quota);
     if (fresh) room.connections.appended(owner, fresh);
@@ -80,6 +86,7 @@ export const handlers: Handlers = {
 
   async "invite-create"({ room, principal }, { hash, uses, lifetime }) {
     mustBeFull(principal);
+    room.restoring.mustTakeChanges();
     const created = room.now();
     const invite = { hash, usesLeft: uses, created, expires: created + lifetime };
     await room.store.addInvite({ ...invite, account: principal.account }, limits.invites);
@@ -108,11 +115,49 @@ export const handlers: Handlers = {
     return { path: `${base.replace("/m/me/", `/m/${secret}/`)}master.m3u8`, expires };
   },
 
+  async "restore-statements"({ room, connection }, body) {
+    return restoreStatements(room, connection.brought, body);
+  },
+
+  async "restore-compare"({ room, principal }, { stream, seqs }) {
+    mustOwn(room, principal, stream);
+    room.restoring.mustBeRestored();
+    const hashes = [...(await room.store.rowHashes(stream, seqs))];
+    return { head: (await room.store.head(stream)) ?? 0, hashes };
+  },
+
+  async "restore-rows"({ room, principal }, { stream, rows }) {
+    mustOwn(room, principal, stream);
+    room.restoring.mustBeRestored();
+    for (const row of rows) {
+      if (row.stream !== stream) throw new SnugError("conflict", `row ${row.seq} is of another stream`);
+      if (!room.log.directory.accounts.get(row.account)?.devices.has(row.device)) {
+        throw new SnugError("conflict", `row ${row.seq} is from nobody in the directory`);
+      }
+    }
+    return { head: await room.store.restoreRows(stream, rows) };
+  },
+
+  async "restore-done"({ room, principal }, { counters }) {
+    await room.restoring.done(principal.device, counters);
+    return { counters: [...(await room.store.counters(principal.device))] };
+  },
+
   async "sign-out"({ room, principal }) {
     await room.store.endPasses(principal.device);
     return {};
   },
 };
+
+/** Also for whoever has not signed in: a checkpoint of this server's own log proves what is brought (D20). */
+export async function restoreStatements(
+  { log, restoring, now }: Room,
+  brought: BroughtStatements,
+  body: RequestOf<"restore-statements">,
+): Promise<ResponseOf<"restore-statements">> {
+  restoring.mustBeRestored();
+  return { size: await brought.take(log, { ...body, now: now() }) };
+}
 
 /** A send-only device writes letters and nothing else. */
 function mustBeFull(principal: Principal): void {

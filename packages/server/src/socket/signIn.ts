@@ -55,6 +55,7 @@ export async function signIn(room: Room, nonce: Uint8Array, body: RequestOf<"sig
       ...stored,
       online: onlineWith(room, body.account),
       ...room.facts,
+      restored: room.restoring.restored,
     }),
   };
 }

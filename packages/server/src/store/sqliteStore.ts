@@ -13,6 +13,7 @@ import {
   type StreamId,
 } from "@snug/protocol";
 import type { WriteCall, WriteName, WriteResult } from "./batch.ts";
+import { type Restored, type RestoredStatements, readRestored, type UsedCounter } from "./restored.ts";
 import { openReader } from "./schema.ts";
 import type {
   Appended,
@@ -237,6 +238,37 @@ export class SqliteStore implements Store {
 
   endPasses(device: DeviceId): Promise<void> {
     return this.#write("endPasses", device);
+  }
+
+  async restored(): Promise<Restored | null> {
+    return readRestored({ get: (sql, ...values) => this.#get(sql, ...values) });
+  }
+
+  async restoredDevices(): Promise<DeviceId[]> {
+    if ((await this.restored()) === null) return [];
+    return this.#all("SELECT device FROM restored_devices").map(({ device }) => device as DeviceId);
+  }
+
+  async rowHashes(stream: StreamId, seqs: readonly number[]): Promise<(Hash | null)[]> {
+    const sql =
+      "SELECT row_hash FROM rows JOIN streams ON streams.id = rows.stream WHERE streams.stream = ? AND seq = ?";
+    return seqs.map((seq) => (this.#get(sql, stream, seq)?.row_hash as Hash | undefined) ?? null);
+  }
+
+  restoreStatements(statements: RestoredStatements): Promise<void> {
+    return this.#write("restoreStatements", statements);
+  }
+
+  restoreRows(stream: StreamId, rows: readonly Row[]): Promise<number> {
+    return this.#write("restoreRows", stream, rows);
+  }
+
+  restoreDone(device: DeviceId, counters: readonly UsedCounter[]): Promise<void> {
+    return this.#write("restoreDone", device, counters);
+  }
+
+  endRestoring(): Promise<void> {
+    return this.#write("endRestoring");
   }
 
   sweep(now: number): Promise<void> {

@@ -10,6 +10,7 @@ import type {
   StreamId,
   TitleId,
 } from "@snug/protocol";
+import type { Restored, RestoredStatements, UsedCounter } from "./restored.ts";
 
 /** A row as its sender hands it in; the log adds sequence, time and hashes. */
 export interface NewRow {
@@ -142,6 +143,21 @@ export interface Store extends AsyncDisposable {
   /** First use of a grant: from now on it lives until `expires`. */
   openGrant(hash: Hash, opened: number, expires: number): Promise<void>;
   endPasses(device: DeviceId): Promise<void>;
+
+  /** How this folder was restored; null when it never was. */
+  restored(): Promise<Restored | null>;
+  /** Devices that have brought back what they had. */
+  restoredDevices(): Promise<readonly DeviceId[]>;
+  /** The hash of each row, null where there is none. */
+  rowHashes(stream: StreamId, seqs: readonly number[]): Promise<readonly (Hash | null)[]>;
+  /** Appends what a restored log had lost. Throws `conflict` for another index or a taken inbox. */
+  restoreStatements(statements: RestoredStatements): Promise<void>;
+  /** Appends what a restored inbox had lost (D21), and returns its head. Throws `not-found`, `conflict`. */
+  restoreRows(stream: StreamId, rows: readonly Row[]): Promise<number>;
+  /** A device has brought back what it had, and will not offer these counters again. */
+  restoreDone(device: DeviceId, counters: readonly UsedCounter[]): Promise<void>;
+  /** From now on everything is taken again. */
+  endRestoring(): Promise<void>;
 
   /** Erases bodies by D12 and D13 and forgets what has expired. */
   sweep(now: number): Promise<void>;

@@ -4,6 +4,7 @@ import type { AccountId, DeviceId, Hash, Incarnation, Row, StreamId } from "@snu
 import { SnugError } from "@snug/protocol/errors";
 import { firstPrevious, rowHashInput } from "@snug/protocol/rowHash";
 import { type Head, Heads, type Waiting } from "./heads.ts";
+import { type RestoredStatements, RestoredWrites, type UsedCounter } from "./restored.ts";
 import type {
   Invite,
   MessageRef,
@@ -47,11 +48,13 @@ export class Writes {
   readonly #incarnation: Incarnation;
   readonly #prepared = new Map<string, StatementSync>();
   readonly #heads: Heads;
+  readonly #restored: RestoredWrites;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
     this.#heads = new Heads(database);
     this.#incarnation = this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value as Incarnation;
+    this.#restored = new RestoredWrites(database, this.#incarnation);
   }
 
   /** The last step of each batch, inside its transaction. */
@@ -299,6 +302,29 @@ export class Writes {
         SELECT rows.id FROM rows JOIN streams ON streams.id = rows.stream WHERE rows.seq <= streams.delivered)`,
       now - keepDelivered,
     );
+  }
+
+  restoreStatements(statements: RestoredStatements): void {
+    this.#beside(() => this.#restored.statements(statements));
+  }
+
+  restoreRows(stream: StreamId, rows: readonly Row[]): number {
+    return this.#beside(() => this.#restored.rows(stream, rows));
+  }
+
+  restoreDone(device: DeviceId, counters: readonly UsedCounter[]): void {
+    this.#beside(() => this.#restored.done(device, counters));
+  }
+
+  endRestoring(): void {
+    this.#restored.end();
+  }
+
+  /** Changes streams and counters in the tables themselves. */
+  #beside<T>(change: () => T): T {
+    this.#heads.finish();
+    this.#heads.forget();
+    return change();
   }
 
   #checkIndex(index: number): void {
