@@ -135,7 +135,10 @@ export const handlers: Handlers = {
         throw new SnugError("conflict", `row ${row.seq} is from nobody in the directory`);
       }
     }
-    return { head: await room.store.restoreRows(stream, rows) };
+    const head = await room.store.restoreRows(stream, rows);
+    // The owner's other devices that had less.
+    for (const row of rows) room.connections.appended(principal.account, row);
+    return { head };
   },
 
   async "restore-done"({ room, principal }, { counters }) {
