@@ -32,18 +32,21 @@ export class Submitter {
   /** Called at each acknowledgement, when it arrives. */
   onAcknowledged: () => void = () => undefined;
   readonly #window: number;
+  readonly #bytes: number;
   /** In the order of their counters; the first `#sent` of them are on their way. */
   readonly #unanswered: RequestOf<"submit">[] = [];
   #wire: Wire | null = null;
   #counter = 0;
+  #most = 0;
   #sent = 0;
   #flying = 0;
   #refused = false;
   #ending: (() => void) | null = null;
 
-  constructor(stream: StreamId, window: number) {
+  constructor(stream: StreamId, of: { readonly window: number; readonly bytes: number }) {
     this.stream = stream;
-    this.#window = window;
+    this.#window = of.window;
+    this.#bytes = of.bytes;
   }
 
   /** Submits that wait for an answer. */
@@ -66,8 +69,15 @@ export class Submitter {
     this.#flying = 0;
   }
 
+  /** Writes so many letters more. */
+  write(count: number): void {
+    this.#most = this.#counter + count;
+    if (this.#wire) this.#pump(this.#wire);
+  }
+
   /** Writes nothing new. Resolves when everything written was acknowledged. */
   end(): Promise<void> {
+    this.#most = 0;
     return new Promise((resolve) => {
       this.#ending = resolve;
       if (this.#unanswered.length === 0) resolve();
@@ -77,8 +87,9 @@ export class Submitter {
   #pump(wire: Wire): void {
     while (this.#wire === wire && !this.#refused && this.#flying < this.#window) {
       if (this.#sent === this.#unanswered.length) {
-        if (this.#ending) return;
-        this.#unanswered.push(letterTo(this.stream, ++this.#counter));
+        if (this.#counter >= this.#most) return;
+        const sealed = crypto.getRandomValues(new Uint8Array(this.#bytes));
+        this.#unanswered.push(letterTo(this.stream, ++this.#counter, sealed));
       }
       const letter = this.#unanswered[this.#sent];
       if (!letter) return;

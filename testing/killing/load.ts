@@ -8,8 +8,8 @@ import { joinByInvite, type RawPerson, type Wire, type WireServer } from "../wir
 import type { Findings } from "./findings.ts";
 import type { LoadOrder, LoadWord } from "./orders.ts";
 
-/** Submits in flight of each person to each of the others. */
-const window = 48;
+/** Submits in flight of each person to each of the others, and how large they are. */
+const flow = { window: 48, bytes: 100 };
 
 /** One person: writes to the others, reads what they write. */
 class Member {
@@ -105,8 +105,9 @@ async function begin({ place, link }: Extract<LoadOrder, { order: "begin" }>): P
   for (const { person, submitters } of members) {
     for (const { person: other } of members) {
       if (other === person) continue;
-      const submitter = new Submitter(other.inbox, window);
+      const submitter = new Submitter(other.inbox, flow);
       submitter.onAcknowledged = onAcknowledged;
+      submitter.write(Number.POSITIVE_INFINITY);
       submitters.push(submitter);
     }
   }

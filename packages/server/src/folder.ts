@@ -45,7 +45,9 @@ export async function openFolder(
   const root = resolve(data);
   if (await isNew(root)) await makeFolder(root, fill);
   else await checkVersion(root);
-  await probe(root);
+  await probe(root).catch((cause: NodeJS.ErrnoException) => {
+    throw unwritable(root, cause);
+  });
   const lock = takeLock(root);
   if (!lock) throw new StartError(`another server is running on the data folder ${root}`);
   return { paths: pathsOf(root), [Symbol.dispose]: () => lock.close() };
@@ -139,22 +141,18 @@ async function makeParents(folder: string): Promise<string | undefined> {
   return first ?? folder;
 }
 
-/** Writes, fsyncs and removes a file: what can't be made durable must not be promised. */
+/** Writes, fsyncs and removes a file: what can't be made durable must not be promised. Throws what the system says. */
 async function probe(root: string): Promise<void> {
   const path = join(root, `.probe-${randomBytes(6).toString("hex")}`);
+  const file = await open(path, "wx", 0o600);
   try {
-    const file = await open(path, "wx", 0o600);
-    try {
-      await file.writeFile("snug");
-      await file.sync();
-    } finally {
-      await file.close();
-      await rm(path, { force: true });
-    }
-    await syncFolder(root);
-  } catch (cause) {
-    throw unwritable(root, cause as NodeJS.ErrnoException);
+    await file.writeFile("snug");
+    await file.sync();
+  } finally {
+    await file.close();
+    await rm(path, { force: true });
   }
+  await syncFolder(root);
 }
 
 async function syncFolder(path: string): Promise<void> {
