@@ -276,7 +276,10 @@ export class Inbox {
       const { code, why } = verdict;
       changes.push(put("refused", numberKey(seq), { account, id, code, why }));
       const name = log.directory.accounts.get(account)?.display ?? "an unknown account";
-      const notice = notices.make("loud", `A letter that is said to be from ${name} was refused: ${why}`);
+      // One for each sender until it is read: whoever sends a thousand such letters must not bury the other notices.
+      const said = `A letter that is said to be from ${name} was refused: `;
+      if (notices.has(said)) return;
+      const notice = notices.make("loud", said + why);
       changes.push(notice.change);
       refusals.push(notice);
     });

@@ -8,6 +8,8 @@ export class Notices {
   readonly #now: () => number;
   readonly #changed: () => void;
   #shown: readonly Notice[] = [];
+  /** Made and on their way to the store. */
+  #pending: readonly Notice[] = [];
   #next = 0;
 
   constructor(records: Records, now: () => number, changed: () => void) {
@@ -25,12 +27,19 @@ export class Notices {
     this.#next = (this.#shown.at(-1)?.id ?? -1) + 1;
   }
 
+  /** Whether a notice that begins so is shown, or about to be. */
+  has(beginning: string): boolean {
+    return [...this.#shown, ...this.#pending].some(({ text }) => text.startsWith(beginning));
+  }
+
   /** The record to commit together with its cause; `show` once it is durable. */
   make(level: Notice["level"], text: string): { readonly change: Change; show(): void } {
     const notice: Notice = { id: this.#next++, time: this.#now(), level, text };
+    this.#pending = [...this.#pending, notice];
     return {
       change: put("notices", numberKey(notice.id), notice),
       show: () => {
+        this.#pending = this.#pending.filter((other) => other !== notice);
         this.#shown = [...this.#shown, notice];
         this.#changed();
       },

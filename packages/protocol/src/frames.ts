@@ -58,7 +58,7 @@ export function decodeRequest(
   const { number, name, body } = frame.data;
   const operation = Object.hasOwn(operations, name) ? operations[name as SocketOperation] : undefined;
   if (operation?.transport !== "socket") {
-    return { number, error: new SnugError("malformed", `no operation is called ${JSON.stringify(name)}`) };
+    return { number, error: new SnugError("malformed", "there is no operation of this name") };
   }
   const parsed = operation.request.safeParse(body);
   if (!parsed.success) {

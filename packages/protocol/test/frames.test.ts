@@ -83,7 +83,7 @@ test("E6: an unknown operation, or one that is not the socket's, is answered wit
   for (const name of ["nothing", "join", "library-read", "toString", "__proto__", "constructor", ""]) {
     const error = refusal({ type: "request", number: 1, name, body: {} });
     assert.equal(error.code, "malformed");
-    assert.match(error.message, /no operation is called/);
+    assert.match(error.message, /there is no operation of this name/);
   }
 });
 

@@ -175,10 +175,17 @@ function checkHeader(
   }
   const odd = names.find((name) => rest[name] !== fixed[name]);
   if (odd !== undefined) {
-    const value = JSON.stringify(rest[odd]) ?? "none";
-    throw new SnugError("malformed", `the ${what}'s header has ${value} as ${odd}, not ${fixed[odd]}`);
+    throw new SnugError(
+      "malformed",
+      `the ${what}'s header has ${named(rest[odd])} as ${odd}, not ${fixed[odd]}`,
+    );
   }
   return kid;
+}
+
+/** A value that a sender chose, as a message may say it: such as names of algorithms are, and nothing else. */
+function named(value: unknown): string {
+  return typeof value === "string" && /^[\w+-]{1,16}$/.test(value) ? JSON.stringify(value) : "something else";
 }
 
 function checkPlace(

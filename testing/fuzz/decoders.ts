@@ -1,0 +1,7 @@
+import { type Target, targetsOf } from "./targets.ts";
+import { makeWorld } from "./world.ts";
+
+/** Everything that reads bytes of somebody else, around people made for it. */
+export async function targets(): Promise<readonly Target[]> {
+  return targetsOf(await makeWorld());
+}

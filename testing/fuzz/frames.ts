@@ -1,0 +1,193 @@
+import {
+  closeCodes,
+  decodeRequest,
+  decodeServerFrame,
+  type ErrorCode,
+  operations,
+  type Request,
+} from "@snug/protocol";
+import type { WebSocket } from "ws";
+import type { RawPerson, Wire, WireServer } from "../wire.ts";
+import { Wire as OpenWire } from "../wire.ts";
+import { Chance, caseSeed } from "./chance.ts";
+import type { Finding } from "./inProcess.ts";
+import { requestOf, sent } from "./targets.ts";
+import { marker, type Pool } from "./values.ts";
+
+/** Errors that any operation may answer (docs/spec/protocol.md). Neither `internal` nor `unavailable` is an answer to bad input. */
+const always: readonly ErrorCode[] = ["malformed", "unauthenticated", "too-many", "too-large"];
+/** Close codes that a bent frame may earn: ours, and those of RFC 6455 for frames that are too large or broken. */
+const fitting: ReadonlySet<number> = new Set([...Object.values(closeCodes), 1002, 1007, 1009]);
+/** Requests of one connection that wait for their answers. */
+const window = 64;
+/** An answer that has not come by then does not come. ms */
+const patience = 30_000;
+
+export interface FrameCases {
+  readonly server: WireServer;
+  readonly pool: Pool;
+  readonly seed: number;
+  /** Case numbers, shared by everybody who takes part. */
+  next(): number | null;
+  found(finding: Finding): void;
+  answered(what: string): void;
+}
+
+/** One hostile device: sends frames until there are no more cases. */
+export async function sendFrames(of: FrameCases, person: RawPerson): Promise<void> {
+  let talk = await Talk.open(of, person);
+  for (let number = of.next(); number !== null; number = of.next()) {
+    const seed = caseSeed(of.seed, number);
+    const { bytes, request } = frameOf(new Chance(seed), of.pool, number);
+    if (request === null) await sendBroken(of, seed, bytes);
+    else {
+      if (!talk.open) talk = await Talk.open(of, person);
+      await talk.ask(seed, bytes, request);
+    }
+  }
+  await talk.end();
+}
+
+/** Most frames that the decoder refuses whole are tried without a network; here they are one in six. */
+function frameOf(
+  chance: Chance,
+  pool: Pool,
+  number: number,
+): { readonly bytes: Uint8Array; readonly request: Readable | null } {
+  const mayBreak = chance.oneIn(6);
+  for (;;) {
+    const made = requestOf(chance, pool);
+    // Half of them as a client numbers them, so that answers can be told apart.
+    const bytes = sent(chance.oneIn(2) ? made : { ...made, number }, chance, pool);
+    const request = readAsServer(bytes);
+    if (request !== null || mayBreak) return { bytes, request };
+  }
+}
+
+interface Readable {
+  readonly number: number;
+  /** null where the name or the body is none. */
+  readonly name: Request["name"] | null;
+}
+
+/** What the server's decoder makes of a frame; null when it has to close the connection. */
+function readAsServer(bytes: Uint8Array): Readable | null {
+  try {
+    const request = decodeRequest(bytes);
+    return { number: request.number, name: "error" in request ? null : request.name };
+  } catch {
+    return null;
+  }
+}
+
+/** A frame that ends a connection takes one of its own, of a stranger. */
+async function sendBroken(of: FrameCases, seed: number, bytes: Uint8Array): Promise<void> {
+  const wire = await OpenWire.open(of.server);
+  wire.socket.send(bytes);
+  const code = await Promise.race([wire.closed, timeout(patience)]);
+  if (code === null || !fitting.has(code)) report(of, seed, bytes, `closed with ${code ?? "nothing"}`);
+  of.answered(`closed ${code}`);
+  if (code === null) wire.socket.terminate();
+}
+
+/** A signed-in connection with requests under way. */
+class Talk {
+  readonly #of: FrameCases;
+  readonly #wire: WebSocket;
+  readonly #closed: Promise<number>;
+  readonly #waiting = new Map<number, { seed: number; bytes: Uint8Array; name: Request["name"] | null }>();
+  #wake: () => void = () => undefined;
+  open = true;
+
+  private constructor(of: FrameCases, wire: Wire) {
+    this.#of = of;
+    this.#wire = wire.socket;
+    this.#closed = wire.closed;
+    // From here on frames are judged here, not by the careful client below.
+    wire.socket.removeAllListeners("message");
+    wire.socket.on("message", (data) => this.#receive(data as Buffer));
+    wire.socket.once("close", (code) => this.#end(code));
+  }
+
+  static async open(of: FrameCases, person: RawPerson): Promise<Talk> {
+    return new Talk(of, await person.connect());
+  }
+
+  async ask(seed: number, bytes: Uint8Array, request: Readable): Promise<void> {
+    // An answer must say which request it is for; one that is under way has the number.
+    while (this.open && (this.#waiting.size >= window || this.#waiting.has(request.number)))
+      await this.#turn();
+    if (!this.open) return;
+    this.#waiting.set(request.number, { seed, bytes, name: request.name });
+    this.#wire.send(bytes);
+    if (request.name !== "sign-out") return;
+    await this.#drained();
+    this.open = false;
+  }
+
+  async end(): Promise<void> {
+    await this.#drained();
+    this.#wire.terminate();
+    await this.#closed;
+  }
+
+  async #drained(): Promise<void> {
+    while (this.open && this.#waiting.size > 0) await this.#turn();
+  }
+
+  /** Resolves at the next answer, or gives up on the connection. */
+  async #turn(): Promise<void> {
+    const came = new Promise<true>((resolve) => {
+      this.#wake = () => resolve(true);
+    });
+    if ((await Promise.race([came, timeout(patience)])) !== null) return;
+    for (const { seed, bytes } of this.#waiting.values()) report(this.#of, seed, bytes, "no answer");
+    this.open = false;
+    this.#wire.terminate();
+  }
+
+  #receive(data: Buffer): void {
+    const frame = decodeServerFrame(data);
+    if (frame.type === "event" || frame.type === "unknown-event") return;
+    const asked = this.#waiting.get(frame.number);
+    this.#waiting.delete(frame.number);
+    this.#wake();
+    if (!asked) {
+      report(this.#of, 0, data, `an answer to nothing (${frame.number})`);
+      return;
+    }
+    const { seed, bytes, name } = asked;
+    if (data.includes(marker)) report(this.#of, seed, bytes, `repeated in ${frame.type}`);
+    if (frame.type === "error") {
+      const { code } = frame.error;
+      const allowed = name === null ? ["malformed"] : [...always, ...operations[name].errors];
+      if (!allowed.includes(code))
+        report(this.#of, seed, bytes, `${name} answered ${code}: ${frame.error.message}`);
+      this.#of.answered(code);
+    } else {
+      const fits = name !== null && operations[name].response.safeParse(frame.body).success;
+      if (!fits) report(this.#of, seed, bytes, `${name} answered what is not of its form`);
+      this.#of.answered("ok");
+    }
+  }
+
+  #end(code: number): void {
+    this.open = false;
+    const asked = [...this.#waiting.values()];
+    const left = asked.some(({ name }) => name === "sign-out") || code === 1006;
+    if (!left && asked[0])
+      report(this.#of, asked[0].seed, asked[0].bytes, `closed with ${code}, not answered`);
+    this.#waiting.clear();
+    this.#wake();
+  }
+}
+
+function report(of: FrameCases, seed: number, bytes: Uint8Array, what: string): void {
+  const shown = Buffer.from(bytes.subarray(0, 4096)).toString("base64");
+  of.found({ target: "frame on the wire", seed, what, bytes: shown });
+}
+
+/** null after so many ms; what it races with is the rule. */
+export function timeout(ms: number): Promise<null> {
+  return new Promise((resolve) => setTimeout(() => resolve(null), ms).unref());
+}

@@ -1,0 +1,31 @@
+import { type ClientReport, fuzzClient } from "./hostileServer.ts";
+import { type Finding, fuzzInProcess, type InProcessReport } from "./inProcess.ts";
+import { fuzzOverWire, type WireReport } from "./overWire.ts";
+
+export interface FuzzReport {
+  readonly cases: number;
+  readonly seed: number;
+  readonly decoders: InProcessReport;
+  readonly wire: WireReport;
+  readonly client: ClientReport;
+  readonly findings: readonly Finding[];
+}
+
+/** Of a thousand cases so many go over the wire as frames and as HTTP requests, and to a whole client; the rest to decoders. */
+const shares = { frames: 50, requests: 25, client: 1 } as const;
+/** More are no use to a client: each takes a new connection. */
+const mostOfClient = 2000;
+
+/** So many cases against everything that takes bytes of others. Throws when a client fails over one. */
+export async function fuzz(of: { readonly cases: number; readonly seed: number }): Promise<FuzzReport> {
+  const { cases, seed } = of;
+  const part = (share: number): number => Math.ceil((cases * share) / 1000);
+  const [frames, requests] = [part(shares.frames), part(shares.requests)];
+  const toClient = Math.min(mostOfClient, part(shares.client));
+  const [decoders, wire] = await Promise.all([
+    fuzzInProcess({ cases: cases - frames - requests - toClient, seed }),
+    fuzzOverWire({ frames, requests, seed }),
+  ]);
+  const client = await fuzzClient({ cases: toClient, seed });
+  return { cases, seed, decoders, wire, client, findings: [...decoders.findings, ...wire.findings] };
+}
