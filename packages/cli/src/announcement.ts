@@ -7,6 +7,7 @@ export interface Announced {
   readonly videos: string;
   readonly url: string;
   readonly localUrl: string;
+  readonly metricsUrl: string | null;
   /** Of the TLS authority, hex with colons. */
   readonly fingerprint: string;
   /** null once an administrator exists. */
@@ -36,6 +37,7 @@ export function announcement(of: Announced): string {
     `  address    ${of.url}`,
     `             ${of.localUrl} (on this computer)`,
     `  authority  ${of.fingerprint}`,
+    ...(of.metricsUrl === null ? [] : [`  metrics    ${of.metricsUrl}`]),
     "",
     ...setup,
     "Ctrl-C stops the server.",

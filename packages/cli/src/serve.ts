@@ -23,7 +23,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   const folders = { data: resolve(given.data), videos: resolve(given.videos) };
   const stop = untilSignal();
-  const { port, host, name, cert, key, trustProxy, log } = given;
+  const { port, host, name, cert, key, trustProxy, metrics, log } = given;
   const server = await startServer({
     port,
     host,
@@ -31,6 +31,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     ...(name === undefined ? {} : { name }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
     ...(trustProxy === undefined ? {} : { trustProxy }),
+    ...(metrics === undefined ? {} : { metrics }),
     ...(existsSync(webBundle) ? { web: webBundle } : {}),
     log: log ?? (json ? "info" : "warn"),
   });
@@ -50,11 +51,22 @@ async function announce(
   output: Output,
 ): Promise<void> {
   const setupLink = await server.setupLink();
-  const { url, localUrl, port, serverId, fingerprint } = server;
+  const { url, localUrl, port, serverId, fingerprint, metricsUrl } = server;
   const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
   await output.data(
-    { event: "listening", url, setupLink, fingerprint, localUrl, port, serverId, version, ...folders },
-    announcement({ version, ...folders, url, localUrl, fingerprint, setupLink, columns }),
+    {
+      event: "listening",
+      url,
+      setupLink,
+      fingerprint,
+      localUrl,
+      metricsUrl,
+      port,
+      serverId,
+      version,
+      ...folders,
+    },
+    announcement({ version, ...folders, url, localUrl, metricsUrl, fingerprint, setupLink, columns }),
   );
 }
 

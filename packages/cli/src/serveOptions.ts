@@ -11,6 +11,7 @@ export interface ServeOptions {
   readonly cert?: string;
   readonly key?: string;
   readonly trustProxy?: string[];
+  readonly metrics?: { readonly host: string; readonly port: number };
   readonly log?: "silent" | "warn" | "info";
   readonly json?: true;
 }
@@ -35,6 +36,10 @@ export function serveOptions(): Option[] {
       addresses,
     ),
     new Option(
+      "--metrics <host:port>",
+      "show Prometheus metrics and /healthz there, in plain HTTP, for you alone: 127.0.0.1:9464",
+    ).argParser(hostAndPort),
+    new Option(
       "--log <level>",
       "what is written to stderr, one JSON object a line (default: warn; info with --json)",
     ).choices(["silent", "warn", "info"]),
@@ -52,6 +57,17 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
     if (/^\d{1,9}$/.test(text) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
+}
+
+/** `127.0.0.1:9464`, `[::1]:9464`. */
+function hostAndPort(text: string): { host: string; port: number } {
+  const { host, six, port } =
+    /^(?:\[(?<six>[^\]]+)\]|(?<host>[^:]+)):(?<port>\d{1,5})$/.exec(text)?.groups ?? {};
+  const address = six ?? host;
+  if (address !== undefined && isIP(address) === (six === undefined ? 4 : 6) && Number(port) <= 65_535) {
+    return { host: address, port: Number(port) };
+  }
+  throw new InvalidArgumentError("It must be an IP address and a port: 127.0.0.1:9464 or [::1]:9464.");
 }
 
 function addresses(text: string): string[] {

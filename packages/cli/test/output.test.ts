@@ -30,6 +30,7 @@ const announced = {
   videos: "/srv/videos",
   url: "https://home.example:10000",
   localUrl: "http://localhost:10000",
+  metricsUrl: null,
   fingerprint: "AB:CD",
   columns: 200,
 } as const;

@@ -61,6 +61,7 @@ export function createListeners(handler: RequestListener, pair: Pair): Listeners
 export class Port implements AsyncDisposable {
   readonly #front: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #ended = { received: 0, sent: 0 };
   #early: Socket[] = [];
   #listeners: Listeners | undefined;
 
@@ -85,6 +86,16 @@ export class Port implements AsyncDisposable {
     return typeof address === "object" && address ? address.port : 0;
   }
 
+  /** Bytes of all connections so far, TLS and all. */
+  traffic(): { readonly received: number; readonly sent: number } {
+    let { received, sent } = this.#ended;
+    for (const socket of this.#sockets) {
+      received += socket.bytesRead;
+      sent += socket.bytesWritten;
+    }
+    return { received, sent };
+  }
+
   /** Connections that came while the server was starting are served first. */
   open(listeners: Listeners): void {
     this.#listeners = listeners;
@@ -95,7 +106,11 @@ export class Port implements AsyncDisposable {
 
   #take(socket: Socket): void {
     this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#ended.received += socket.bytesRead;
+      this.#ended.sent += socket.bytesWritten;
+    });
     // A connection that breaks says so by its close; nobody else listens until a server has it.
     socket.on("error", () => socket.destroy());
     if (this.#listeners) this.#sort(socket, this.#listeners);

@@ -1,5 +1,6 @@
 import type { AccountId, DeviceId, Hash, TitleDetail, TitleId } from "@snug/protocol";
 import type { DirectoryLog } from "./directoryLog.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import type { Passes } from "./passes.ts";
 import type { Restoring } from "./restoring.ts";
 import type { Connections } from "./socket/connections.ts";
@@ -14,6 +15,7 @@ export interface Room {
   readonly connections: Connections;
   readonly titles: Titles;
   readonly facts: RoomFacts;
+  readonly metrics: Metrics;
   /** ms since 1970 */
   readonly now: () => number;
 }

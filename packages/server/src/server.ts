@@ -2,6 +2,7 @@ import { type Hash, Incarnation, limits, randomId, type ServerId } from "@snug/p
 import { announce } from "./announcing.ts";
 import { DirectoryLog } from "./directoryLog.ts";
 import { type DataFolder, isFolder, openFolder } from "./folder.ts";
+import { Health } from "./health.ts";
 import { accountRoutes } from "./http/accountRoutes.ts";
 import { createApp } from "./http/app.ts";
 import { libraryRoutes } from "./http/libraryRoutes.ts";
@@ -9,6 +10,9 @@ import { bundleRoutes, readBundle } from "./http/webBundle.ts";
 import { type Library, openLibrary } from "./library/index.ts";
 import { Logger, type LogLevel } from "./logger.ts";
 import { makeLogKey, readLogKey } from "./logKey.ts";
+import { listenForMetrics, type MetricsAddress } from "./metrics/listener.ts";
+import { Metrics } from "./metrics/metrics.ts";
+import { watchProcess } from "./metrics/process.ts";
 import { Passes } from "./passes.ts";
 import { createListeners, type Listeners, Port, replaceCertificate } from "./port.ts";
 import { Restoring } from "./restoring.ts";
@@ -19,9 +23,9 @@ import { Connections } from "./socket/connections.ts";
 import { Upgrades } from "./socket/upgrades.ts";
 import { StartError } from "./startError.ts";
 import { makeDatabase } from "./store/schema.ts";
-import { SqliteStore } from "./store/sqliteStore.ts";
+import { openWorker, SqliteStore } from "./store/sqliteStore.ts";
 import { openOwnIdentity, ownCertificates } from "./tls/authority.ts";
-import { type CertificateSource, Certificates } from "./tls/certificates.ts";
+import { type CertificateNews, type CertificateSource, Certificates } from "./tls/certificates.ts";
 import { givenCertificates } from "./tls/givenFiles.ts";
 
 /** How the server is to run. */
@@ -43,6 +47,8 @@ export interface ServerOptions {
   readonly trustProxy?: readonly string[];
   /** What is written to stderr, one JSON object a line. */
   readonly log: LogLevel;
+  /** Where metrics and health are shown to the operator, in plain HTTP; none: nowhere. */
+  readonly metrics?: MetricsAddress;
   /** The folder of the built web client. */
   readonly web?: string;
 }
@@ -59,6 +65,8 @@ export interface RunningServer extends AsyncDisposable {
   readonly fingerprint: string;
   /** Base64 SHA-256 of the leaf's SubjectPublicKeyInfo. */
   readonly spki: string;
+  /** Where the metrics are shown, if they are. */
+  readonly metricsUrl: string | null;
   /** Looks for a newer certificate now, as the server does by itself once a minute. Never rejects. */
   renewCertificate(): Promise<void>;
   /** A new setup link, voiding the former; null once an administrator exists, or while one may still come back. */
@@ -94,19 +102,20 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   const folder = started.use(await openData(options.data, site));
   const source = given ?? (await ownCertificates(folder.paths.tls, () => site.certificateNames()));
   const logger = new Logger(options.log);
+  const metrics = new Metrics();
   let listeners: Listeners | undefined;
   const certificates = started.use(
-    new Certificates(source, (told) => {
-      if ("kept" in told) return logger.write("certificate-kept", { reason: told.kept });
-      if (listeners) replaceCertificate(listeners, told.taken);
-      logger.write("certificate", { ends: new Date(told.taken.ends).toISOString() });
+    new Certificates(source, (news) => {
+      if ("taken" in news && listeners) replaceCertificate(listeners, news.taken);
+      noteCertificate(news, { logger, metrics });
     }),
   );
-  const store = started.use(new SqliteStore(folder.paths.database));
+  const store = started.use(new SqliteStore(folder.paths.database, metrics.measured(openWorker)));
+  const health = new Health(store, { now: () => performance.now(), report: logger.fault });
   const key = await readLogKey(folder.paths.keys);
   const log = await DirectoryLog.open(store, key);
   const addresses = site.addresses(port.number);
-  const { app, handler } = createApp({ site, certificates, addresses, logger });
+  const { app, handler } = createApp({ site, certificates, addresses, logger, metrics, health });
   started.defer(() => app.close());
   const library = started.use(
     await openLibrary({
@@ -117,7 +126,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   );
   const authority = site.proxied ? null : (certificates.current.authority?.hash ?? null);
   const restoring = await Restoring.open(store, log, () => Date.now());
-  const room = makeRoom({ store, log, restoring, library, site, addresses, authority });
+  const room = makeRoom({ store, log, restoring, library, site, addresses, authority, metrics });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);
   if (bundle) bundleRoutes(app, bundle);
@@ -138,6 +147,10 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     logKey: key.logPublic,
     authority,
   };
+  watchServer(metrics, { room, library, certificates, port });
+  const shown = { text: () => metrics.text(), isWell: () => health.isWell() };
+  const metricsListener = options.metrics && started.use(await listenForMetrics(options.metrics, shown));
+  if (metricsListener) started.use(watchProcess(metrics, folder.paths));
   await leaveFacts(folder.paths.root, facts);
   started.defer(() => removeFacts(folder.paths.root));
   port.open(listeners);
@@ -162,6 +175,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     get spki() {
       return certificates.current.spki;
     },
+    metricsUrl: metricsListener?.url ?? null,
     renewCertificate: () => certificates.renew(),
     setupLink: async () =>
       log.hasAdmin() || restoring.active
@@ -176,6 +190,54 @@ async function givenSource({ cert, key }: ServerOptions): Promise<CertificateSou
   if (cert === undefined && key === undefined) return undefined;
   if (cert === undefined || key === undefined) throw new StartError("a certificate and its key go together");
   return givenCertificates({ cert, key });
+}
+
+function noteCertificate(
+  news: CertificateNews,
+  { logger, metrics }: { logger: Logger; metrics: Metrics },
+): void {
+  if ("kept" in news) {
+    metrics.renewalFailures.count();
+    logger.write("certificate-kept", { reason: news.kept });
+    return;
+  }
+  metrics.renewals.count();
+  logger.write("certificate", { ends: new Date(news.taken.ends).toISOString() });
+}
+
+/** What is not counted but read when it is asked for. */
+function watchServer(
+  metrics: Metrics,
+  of: {
+    readonly room: Room;
+    readonly library: Library;
+    readonly certificates: Certificates;
+    readonly port: Port;
+  },
+): void {
+  const { room, library, certificates, port } = of;
+  metrics.gauge("snug_connections", "Devices that are signed in.", () => room.connections.size);
+  metrics.gauge("snug_accounts", "Accounts that have not left.", () => countMembers(room.log));
+  metrics.gauge("snug_statements", "Statements in the directory.", () => room.log.size);
+  metrics.gauge("snug_titles", "Titles of the library.", () => library.view().titles.length);
+  metrics.gauge(
+    "snug_certificate_end_timestamp_seconds",
+    "When the certificate that is shown ends, since 1970.",
+    () => certificates.current.ends / 1000,
+  );
+  metrics.counted(
+    "snug_received_bytes_total",
+    "Bytes that came in at the port.",
+    () => port.traffic().received,
+  );
+  metrics.counted("snug_sent_bytes_total", "Bytes that left the port.", () => port.traffic().sent);
+}
+
+function countMembers({ directory }: DirectoryLog): number {
+  return directory.accounts
+    .values()
+    .filter(({ removed }) => !removed)
+    .toArray().length;
 }
 
 function openData(data: string, site: Site): Promise<DataFolder> {
@@ -194,8 +256,9 @@ function makeRoom(of: {
   readonly site: Site;
   readonly addresses: string[];
   readonly authority: Hash | null;
+  readonly metrics: Metrics;
 }): Room {
-  const { store, log, restoring, library, site, addresses, authority } = of;
+  const { store, log, restoring, library, site, addresses, authority, metrics } = of;
   const now = (): number => Date.now();
   const connections = new Connections();
   log.onLeaf = (leaf) => announce(connections, leaf);
@@ -203,7 +266,7 @@ function makeRoom(of: {
   library.onChange((revision) => connections.broadcast("library", { revision }));
   const facts = { serverName: site.name, addresses, authority };
   const passes = new Passes(store, log, now);
-  return { store, log, restoring, passes, connections, titles: library, facts, now };
+  return { store, log, restoring, passes, connections, titles: library, facts, metrics, now };
 }
 
 /** Pings links and forgets what has expired, until disposed. */

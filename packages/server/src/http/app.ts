@@ -7,7 +7,9 @@ import fastify, {
   type FastifyRequest,
   LogController,
 } from "fastify";
+import type { Health } from "../health.ts";
 import type { Logger } from "../logger.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { Site, Visit } from "../site.ts";
 import type { Certificates } from "../tls/certificates.ts";
 import { sendError, toSnugError } from "./errors.ts";
@@ -36,6 +38,11 @@ const policy = [
   "trusted-types snug",
 ].join("; ");
 
+const authorityPath = "/authority.crt";
+const healthPath = "/healthz";
+/** Nothing secret and nothing to be believed: shown to plain HTTP from anywhere. */
+const onBothSchemes: ReadonlySet<string> = new Set([authorityPath, healthPath]);
+
 /** Answers that an operator may have to trace to an address: not signed in, not allowed, another host, too often. */
 const turnedAway: ReadonlySet<number> = new Set([401, 403, 421, 429]);
 
@@ -45,6 +52,8 @@ export function createApp(of: {
   readonly certificates: Certificates;
   readonly addresses: readonly string[];
   readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
 }): { readonly app: FastifyInstance; readonly handler: () => RequestListener } {
   const app = fastify({
     bodyLimit: limits.body,
@@ -57,29 +66,43 @@ export function createApp(of: {
     },
   });
   app.decorateRequest("visit");
-  app.setErrorHandler<Error>((cause, _request, reply) =>
-    sendError(reply, toSnugError(cause, of.logger.fault)),
-  );
+  app.setErrorHandler<Error>((cause, _request, reply) => {
+    const error = toSnugError(cause, of.logger.fault);
+    of.metrics.refused.count(error.code);
+    return sendError(reply, error);
+  });
   app.setNotFoundHandler((_request, reply) => notFound(reply));
   app.addHook("onRequest", async (request, reply) => {
     if (receive(of, request, reply)) return reply;
   });
   app.addHook("onResponse", async (request, reply) => {
     const { statusCode: status, elapsedTime } = reply;
+    // The pattern only: grants and queries never reach a log.
+    const route = request.routeOptions.url ?? "-";
+    of.metrics.requests.count(route, String(status));
+    of.metrics.requestSeconds.observe(elapsedTime / 1000);
+    if (status === 200 && request.raw.url?.endsWith(".m4s")) of.metrics.segments.count();
     of.logger.write("request", {
       method: request.method,
-      // The pattern only: grants and queries never reach a log.
-      route: request.routeOptions.url ?? "-",
+      route,
       status,
       ms: Math.round(elapsedTime),
       ...(turnedAway.has(status) ? { address: of.site.addressOf(request.raw) } : {}),
     });
   });
-  app.get("/authority.crt", (_request, reply) =>
+  app.get(authorityPath, (_request, reply) =>
     of.certificates.current.authority === null
       ? reply.callNotFound()
       : reply.type("application/x-x509-ca-cert").send(of.certificates.current.authority.pem),
   );
+  app.get(healthPath, async (_request, reply) => {
+    const well = await of.health.isWell();
+    reply
+      .code(well ? 200 : 503)
+      .header("cache-control", "no-store")
+      .type("text/plain; charset=utf-8");
+    return well ? "ok\n" : "unavailable\n";
+  });
   return { app, handler: () => (request, response) => app.routing(request, response) };
 }
 
@@ -106,7 +129,7 @@ function receive(
     return true;
   }
   request.visit = judgement.visit;
-  if (judgement.visit.whole || request.routeOptions.url === "/authority.crt") return false;
+  if (judgement.visit.whole || onBothSchemes.has(request.routeOptions.url ?? "")) return false;
   reply
     .code(request.method === "GET" ? 200 : 403)
     .header("content-security-policy", preparePolicy)

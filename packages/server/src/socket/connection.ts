@@ -298,6 +298,7 @@ export class Connection implements Present {
   }
 
   #answerError(number: number, error: SnugError): void {
+    this.#room.metrics.refused.count(error.code);
     if (this.#state.is !== "closed") this.#write(encodeError(number, error));
   }
 }

@@ -30,6 +30,11 @@ export class Connections {
     return [...this.#byAccount.keys()];
   }
 
+  /** How many devices are signed in. */
+  get size(): number {
+    return this.#byDevice.size;
+  }
+
   /** Takes a connection that has just signed in; an older one of the same device gives way. */
   add(connection: Present, account: AccountId, device: DeviceId): void {
     const older = this.#byDevice.get(device);

@@ -58,7 +58,10 @@ export const handlers: Handlers = {
     room.restoring.mustTakeLetters(owner, device);
     const row = { stream, kind, account, device, id, counter, sealed, expires, now: room.now() };
     const { seq, rowHash, accepted, fresh } = await room.store.append(row, quota);
-    if (fresh) room.connections.appended(owner, fresh);
+    if (fresh) {
+      room.metrics.accepted.value++;
+      room.connections.appended(owner, fresh);
+    }
     return { seq, rowHash, accepted };
   },
 

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { closeCodes, limits, socketPath, subprotocol } from "@snug/protocol";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Logger } from "../logger.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { Room } from "../room.ts";
 import type { Site } from "../site.ts";
 import { Connection } from "./connection.ts";
@@ -26,12 +27,14 @@ export class Upgrades {
   readonly #byAddress = new Map<string, number>();
   readonly #site: Site;
   readonly #logger: Logger;
+  readonly #metrics: Metrics;
   readonly #connect: (socket: WebSocket, raw: Duplex) => Connection;
   #opened = 0;
 
   constructor(site: Site, room: Room, logger: Logger) {
     this.#site = site;
     this.#logger = logger;
+    this.#metrics = room.metrics;
     this.#connect = (socket, raw) => new Connection(socket, raw, { room, report: logger.fault });
   }
 
@@ -63,9 +66,11 @@ export class Upgrades {
   #note(socket: WebSocket, connection: Connection, address: string): void {
     const number = ++this.#opened;
     const opened = Date.now();
+    this.#metrics.opened.count();
     this.#logger.write("opened", { connection: number });
     socket.on("close", (received) => {
       const { why } = connection;
+      this.#metrics.closed.count(why ?? "other");
       this.#logger.write("closed", {
         connection: number,
         code: why === undefined ? received : closeCodes[why],

@@ -50,7 +50,8 @@ export type OpenWriter = (
 /** Rows read in one go at most; the byte bound usually ends a page earlier. */
 const pageRows = 64;
 
-const openWorker: OpenWriter = (path, { settle, fail }) => {
+/** The writer of a server: in a thread of its own. */
+export const openWorker: OpenWriter = (path, { settle, fail }) => {
   const worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: { path } });
   worker.on("message", settle);
   worker.on("error", fail);
@@ -269,6 +270,10 @@ export class SqliteStore implements Store {
 
   endRestoring(): Promise<void> {
     return this.#write("endRestoring");
+  }
+
+  probe(): Promise<void> {
+    return this.#write("probe");
   }
 
   sweep(now: number): Promise<void> {

@@ -158,6 +158,8 @@ export interface Store extends AsyncDisposable {
   restoreDone(device: DeviceId, counters: readonly UsedCounter[]): Promise<void>;
   /** From now on everything is taken again. */
   endRestoring(): Promise<void>;
+  /** Writes something that nobody reads: whether the disk takes it is the answer. */
+  probe(): Promise<void>;
 
   /** Erases bodies by D12 and D13 and forgets what has expired. */
   sweep(now: number): Promise<void>;

@@ -293,6 +293,13 @@ export class Writes {
     this.#run("DELETE FROM passes WHERE device = ?", device);
   }
 
+  probe(): void {
+    this.#run(
+      `INSERT INTO meta VALUES ('probed', '1')
+        ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1`,
+    );
+  }
+
   sweep(now: number): void {
     this.#run("DELETE FROM passes WHERE expires <= ?", now);
     this.#run("DELETE FROM invites WHERE expires <= ? OR uses_left = 0", now);
