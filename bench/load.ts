@@ -1,191 +1,374 @@
 /**
- * The load: a process of its own, on the other core. Joins people, pairs them up and keeps letters of 1 KiB in flight.
- * Sealed bytes are random: the server can't tell, and sealing is not what is measured here.
- * argv: JSON of {@link LoadOrder}; answers one JSON {@link LoadResult} line on stdout.
+ * The load: a process of its own, on the other core. Sealed bytes are of no meaning: the server can't tell, and
+ * sealing is not what is measured here. Reads one {@link LoadOrder} as JSON on stdin, answers one {@link LoadResult}
+ * as JSON on stdout and lives on, with its connections, until stdin ends.
  */
 import { once } from "node:events";
+import { signSignIn } from "@snug/crypto/sealing";
 import {
-  decodeCbor,
+  decodeServerFrame,
   encodeRequest,
-  MessageId,
-  type Request,
-  randomId,
+  fromBase64url,
+  type Incarnation,
+  LibraryView,
   type ServerId,
-  type StreamId,
+  signInBytes,
+  socketPath,
+  subprotocol,
+  TitleDetail,
 } from "@snug/protocol";
 import { WebSocket } from "ws";
-import { joinRaw, letterTo, type RawPerson, type Wire } from "../testing/wire.ts";
-import { median, quantile } from "./floors.ts";
+import { quantile } from "./floors.ts";
+import { FrameTemplate, hear } from "./frames.ts";
+import type { Person } from "./population.ts";
 
 export interface LoadOrder {
   readonly kind: "relay" | "snug";
-  /** Plain origin to join by; the socket of the load goes to `socketUrl` when given (wss). */
-  readonly localUrl: string;
-  readonly serverId: string;
-  readonly setupLink: string;
-  readonly pairs: number;
-  /** Letters in flight of each sender, by phase. */
-  readonly phases: readonly { readonly name: string; readonly inFlight: number; readonly seconds: number }[];
+  /** ws:// or wss:// origin. */
+  readonly url: string;
+  readonly server: ServerId;
+  readonly incarnation: string;
+  /** Senders and recipients in turn. */
+  readonly people: readonly Person[];
+  readonly work: /** Each pair keeps `window` letters in flight; recipients are online and move their cursors. */
+    | { readonly is: "closed"; readonly window: number; readonly seconds: number }
+    /** Letters at a rate, whatever comes back. */
+    | { readonly is: "open"; readonly perSecond: number; readonly seconds: number }
+    /** Each sender writes `letters` to a recipient who is away; then all recipients come back and read. */
+    | { readonly is: "offline"; readonly window: number; readonly letters: number }
+    /** Everybody connects, so many at once. */
+    | { readonly is: "connect"; readonly atOnce: number }
+    /** Everybody is online while statements are appended, base64url; how long until the last one has heard of each. */
+    | { readonly is: "directory"; readonly statements: readonly string[] }
+    /** That many read segments of the library's first title, one each second. */
+    | { readonly is: "watch"; readonly readers: number; readonly seconds: number };
 }
 
-export interface PhaseResult {
-  readonly name: string;
-  readonly acceptedPerSecond: number;
-  readonly deliveredPerSecond: number;
-  readonly p50: number;
-  readonly p99: number;
+export interface LoadResult {
+  /** Letters acknowledged, and received, a second. */
+  readonly accepted?: number;
+  readonly delivered?: number;
+  /** Rows read a second after coming back. */
+  readonly drained?: number;
+  /** From sending to the acknowledgement, ms. */
+  readonly p50?: number;
+  readonly p99?: number;
+  /** Until everybody was signed in, s. */
+  readonly connected?: number;
+  /** Segments read, and their bytes a second. */
+  readonly segments?: number;
+  readonly bytes?: number;
 }
 
-/** One sender: how it sends the next 1 KiB, and when it was acknowledged. */
+const payload = new Uint8Array(1024).fill(0x5a);
+
+/** One who sends: `send` one letter; `acked` is called with the number of each acknowledged one. */
 interface Sender {
-  send(): void;
-  onAck: (took: number) => void;
+  send(number: number): void;
+  acked: (number: number) => void;
 }
 
-const order = JSON.parse(process.argv[2] ?? "{}") as LoadOrder;
-let delivered = 0;
+let received = 0;
+let onReceived = (): void => undefined;
 
-async function snugSenders(): Promise<Sender[]> {
-  const server = {
-    localUrl: order.localUrl,
-    serverId: order.serverId as ServerId,
-    setupLink: async () => order.setupLink,
-  };
-  const people: RawPerson[] = [];
-  for (let n = 0; n < order.pairs * 2; n++) people.push(await joinRaw(server, `load-${n}`));
-  const wires = await Promise.all(people.map((person) => person.connect(server)));
-  const senders: Sender[] = [];
-  for (let n = 0; n < order.pairs; n++) {
-    const [from, to] = [wires[2 * n], wires[2 * n + 1]];
-    const person = people[2 * n + 1];
-    if (!from || !to || !person) throw new Error("nobody there");
-    await to.request("stream-read", { stream: person.inbox, incarnation: person.incarnation, after: 0 });
-    receive(to, person);
-    senders.push(submitter(from, person.inbox));
+const order = JSON.parse(await readStdinLine()) as LoadOrder;
+const { kind, people } = order;
+const senders = people.filter((_, n) => n % 2 === 0);
+const result = await work();
+process.stdout.write(`${JSON.stringify(result)}\n`);
+process.stdin.resume();
+await once(process.stdin, "end");
+process.exit(0);
+
+async function readStdinLine(): Promise<string> {
+  let text = "";
+  for (;;) {
+    const [piece] = (await once(process.stdin, "data")) as [Buffer];
+    text += piece.toString();
+    if (text.endsWith("\n")) break;
   }
-  return senders;
+  process.stdin.pause();
+  return text;
 }
 
-/** Counts rows and moves the cursor, as a client does once it has stored them. */
-function receive(wire: Wire, person: RawPerson): void {
-  let number = 1_000_000;
-  wire.socket.removeAllListeners("message");
-  wire.socket.on("message", (data) => {
-    const frame = decodeCbor(data as Buffer) as { name?: string; body: { rows: { seq: number }[] } };
-    if (frame.name !== "rows") return;
-    delivered += frame.body.rows.length;
-    const seq = frame.body.rows.at(-1)?.seq ?? 0;
-    const body = { stream: person.inbox, incarnation: person.incarnation, seq };
-    wire.socket.send(encodeRequest({ number: number++, name: "stream-cursor", body } as Request));
-  });
+async function work(): Promise<LoadResult> {
+  const { work: of } = order;
+  if (of.is === "connect") {
+    const begin = performance.now();
+    await inGroups(people, of.atOnce, connect);
+    return { connected: (performance.now() - begin) / 1000 };
+  }
+  if (of.is === "offline") return offline(of);
+  if (of.is === "directory") return directory(of.statements);
+  if (of.is === "watch") return watch(of.readers, of.seconds);
+  const all = kind === "relay" ? await relaySenders() : await snugSenders();
+  return of.is === "closed" ? closed(all, of.window, of.seconds) : open(all, of.perSecond, of.seconds);
 }
 
-function submitter(wire: Wire, stream: StreamId): Sender {
-  const started = new Map<number, number>();
-  const payload = crypto.getRandomValues(new Uint8Array(1024));
-  let counter = 0;
-  const sender: Sender = {
-    send() {
-      counter++;
-      started.set(counter, performance.now());
-      const body = { ...letterTo(stream, counter, payload), id: randomId(MessageId) };
-      wire.socket.send(encodeRequest({ number: counter, name: "submit", body }));
-    },
-    onAck: () => undefined,
+async function inGroups<T, R>(all: readonly T[], size: number, act: (one: T) => Promise<R>): Promise<R[]> {
+  const waiting = [...all.entries()];
+  const done: R[] = [];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) done[next[0]] = await act(next[1]);
   };
-  wire.socket.removeAllListeners("message");
-  wire.socket.on("message", (data) => {
-    const frame = decodeCbor(data as Buffer) as {
-      type: string;
-      number: number;
-      code?: string;
-      message?: string;
-    };
-    if (frame.type === "error") throw new Error(`${frame.code}: ${frame.message}`);
-    if (frame.type !== "response") return;
-    const start = started.get(frame.number) ?? 0;
-    started.delete(frame.number);
-    sender.onAck(performance.now() - start);
+  await Promise.all(Array.from({ length: size }, worker));
+  return done;
+}
+
+async function connect(person: Person): Promise<WebSocket> {
+  const socket = new WebSocket(`${order.url}${socketPath}`, subprotocol, { perMessageDeflate: false });
+  const key = crypto.subtle.importKey("pkcs8", fromBase64url(person.key), "Ed25519", false, ["sign"]);
+  const [hello] = (await once(socket, "message")) as [Buffer];
+  const frame = decodeServerFrame(hello);
+  if (frame.type !== "event" || frame.event.name !== "hello") throw new Error("no hello");
+  const { server, incarnation, nonce } = frame.event.body;
+  const { account, device } = person;
+  const signature = await signSignIn({
+    key: await key,
+    bytes: signInBytes({ server, incarnation, nonce, device }),
+  });
+  const body = { version: 1, account, device, signature: new Uint8Array(signature) };
+  socket.send(encodeRequest({ number: 0, name: "sign-in", body }));
+  for (;;) {
+    const [answer] = (await once(socket, "message")) as [Buffer];
+    if (hear(answer).is === "answer") return socket;
+  }
+}
+
+/** Reads a person's inbox from a cursor, counts rows and moves the cursor, as a client does that has stored them. */
+function read(socket: WebSocket, person: Person): void {
+  const stream = person.inbox;
+  const incarnation = order.incarnation as Incarnation;
+  const cursor = new FrameTemplate("stream-cursor", { stream, incarnation, seq: 0 });
+  let number = 1;
+  let seq = 0;
+  socket.on("message", (data) => {
+    const heard = hear(data as Buffer);
+    if (heard.is !== "rows") return;
+    received += heard.count;
+    seq += heard.count;
+    onReceived();
+    socket.send(cursor.write({ number: number++, seq }));
+  });
+  const body = { stream, incarnation, after: 0 };
+  socket.send(encodeRequest({ number: number++, name: "stream-read", body }));
+}
+
+function senderOf(socket: WebSocket, to: Person): Sender {
+  const template = new FrameTemplate("submit", {
+    stream: to.inbox,
+    kind: "letter",
+    class: "durable",
+    id: "",
+    counter: 0,
+    sealed: payload,
+    expires: null,
+  });
+  const sender: Sender = {
+    send: (number) => socket.send(template.write({ number, counter: number })),
+    acked: () => undefined,
+  };
+  socket.on("message", (data) => {
+    const heard = hear(data as Buffer);
+    if (heard.is === "answer") sender.acked(heard.number);
   });
   return sender;
 }
 
+async function snugSenders(): Promise<Sender[]> {
+  const sockets = await inGroups(people, 16, connect);
+  const all: Sender[] = [];
+  for (const [n, to] of people.entries()) {
+    const [from, own] = [sockets[n - 1], sockets[n]];
+    if (n % 2 === 0 || !from || !own) continue;
+    read(own, to);
+    all.push(senderOf(from, to));
+  }
+  return all;
+}
+
 async function relaySenders(): Promise<Sender[]> {
   const sockets: WebSocket[] = [];
-  for (let n = 0; n < order.pairs * 2; n++) {
-    const socket = new WebSocket(order.localUrl, { perMessageDeflate: false });
+  for (const _ of people) {
+    const socket = new WebSocket(order.url, { perMessageDeflate: false });
     await once(socket, "open");
     sockets.push(socket);
   }
-  return sockets
-    .filter((_, n) => n % 2 === 0)
-    .map((socket, pair) => {
-      const started = new Map<number, number>();
-      let number = 0;
-      const sender: Sender = {
-        send() {
-          const bytes = Buffer.allocUnsafe(6 + 1024);
-          bytes.writeUInt16BE(2 * pair + 1, 0);
-          bytes.writeUInt32BE(++number, 2);
-          started.set(number, performance.now());
-          socket.send(bytes);
-        },
-        onAck: () => undefined,
-      };
-      socket.on("message", (data: Buffer) => {
-        const acked = data.readUInt32BE(0);
-        const start = started.get(acked) ?? 0;
-        started.delete(acked);
-        sender.onAck(performance.now() - start);
-      });
-      sockets[2 * pair + 1]?.on("message", () => {
-        delivered++;
-      });
-      return sender;
-    });
-}
-
-async function phase(senders: readonly Sender[], of: LoadOrder["phases"][number]): Promise<PhaseResult> {
-  const took: number[] = [];
-  const perSecond: number[] = [];
-  const deliveredBefore = delivered;
-  let running = true;
-  const idle = Promise.withResolvers<void>();
-  let inFlight = 0;
-  const next = (sender: Sender) => {
-    inFlight++;
-    sender.send();
-  };
-  for (const sender of senders) {
-    sender.onAck = (ms) => {
-      took.push(ms);
-      inFlight--;
-      if (running) next(sender);
-      else if (inFlight === 0) idle.resolve();
+  return senders.map((_, pair) => {
+    const [from, to] = [sockets[2 * pair], sockets[2 * pair + 1]];
+    const sender: Sender = {
+      send(number) {
+        const bytes = Buffer.allocUnsafe(6 + payload.length);
+        bytes.writeUInt16BE(2 * pair + 1, 0);
+        bytes.writeUInt32BE(number, 2);
+        bytes.set(payload, 6);
+        from?.send(bytes);
+      },
+      acked: () => undefined,
     };
+    from?.on("message", (data: Buffer) => sender.acked(data.readUInt32BE(0)));
+    to?.on("message", () => {
+      received++;
+    });
+    return sender;
+  });
+}
+
+/** The first second warms up and does not count. */
+async function closed(all: readonly Sender[], window: number, seconds: number): Promise<LoadResult> {
+  const took: number[] = [];
+  let running = true;
+  for (const sender of all) {
+    const sent = new Map<number, number>();
+    let number = 0;
+    const next = (): void => {
+      sent.set(++number, performance.now());
+      sender.send(number);
+    };
+    sender.acked = (acked) => {
+      took.push(performance.now() - (sent.get(acked) ?? 0));
+      sent.delete(acked);
+      if (running) next();
+    };
+    for (let n = 0; n < window; n++) next();
   }
-  const active = of.inFlight === 1 ? senders.slice(0, 1) : senders;
-  for (const sender of active) for (let n = 0; n < of.inFlight; n++) next(sender);
-  const start = performance.now();
-  for (let second = 0; second < of.seconds; second++) {
-    const before = took.length;
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    perSecond.push(took.length - before);
-  }
+  await passed(1000);
+  const [warm, before, begin] = [took.length, received, performance.now()];
+  await passed(seconds * 1000);
   running = false;
-  await idle.promise;
-  const seconds = (performance.now() - start) / 1000;
+  const real = (performance.now() - begin) / 1000;
+  const counted = took.slice(warm);
   return {
-    name: of.name,
-    acceptedPerSecond: Math.round(median(perSecond)),
-    deliveredPerSecond: Math.round((delivered - deliveredBefore) / seconds),
-    p50: quantile(took, 0.5),
-    p99: quantile(took, 0.99),
+    accepted: Math.round(counted.length / real),
+    delivered: Math.round((received - before) / real),
+    p50: quantile(counted, 0.5),
+    p99: quantile(counted, 0.99),
   };
 }
 
-const senders = order.kind === "snug" ? await snugSenders() : await relaySenders();
-const results: PhaseResult[] = [];
-for (const one of order.phases) results.push(await phase(senders, one));
-process.stdout.write(`${JSON.stringify(results)}\n`);
-process.exit(0);
+/** Letters leave when they are due, in the order of the senders: a slow answer delays none (no coordinated omission). */
+async function open(all: readonly Sender[], perSecond: number, seconds: number): Promise<LoadResult> {
+  const took: number[] = [];
+  const due = new Map<Sender, number[]>();
+  for (const sender of all) {
+    const times: number[] = [];
+    due.set(sender, times);
+    sender.acked = (number) => took.push(performance.now() - (times[number] ?? 0));
+  }
+  const begin = performance.now();
+  let sent = 0;
+  for (const total = perSecond * seconds; sent < total; ) {
+    const now = performance.now() - begin;
+    for (; sent < total && (sent * 1000) / perSecond <= now; sent++) {
+      const sender = all[sent % all.length];
+      const times = sender && due.get(sender);
+      if (!times) continue;
+      const number = Math.floor(sent / all.length) + 1;
+      times[number] = begin + (sent * 1000) / perSecond;
+      sender.send(number);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await passed(1000);
+  const counted = took.slice(Math.floor(took.length / seconds));
+  return { accepted: perSecond, p50: quantile(counted, 0.5), p99: quantile(counted, 0.99) };
+}
+
+async function offline({ window, letters }: { window: number; letters: number }): Promise<LoadResult> {
+  const sockets = await inGroups(senders, 16, connect);
+  const recipients = people.filter((_, n) => n % 2 === 1);
+  const begin = performance.now();
+  await Promise.all(
+    sockets.map((socket, n) => {
+      const to = recipients[n];
+      if (!to) throw new RangeError("everybody has a recipient");
+      const sender = senderOf(socket, to);
+      const done = Promise.withResolvers<void>();
+      let [number, acked] = [0, 0];
+      sender.acked = () => {
+        if (++acked === letters) done.resolve();
+        if (number < letters) sender.send(++number);
+      };
+      while (number < window) sender.send(++number);
+      return done.promise;
+    }),
+  );
+  const total = sockets.length * letters;
+  const accepted = Math.round((total * 1000) / (performance.now() - begin));
+  const back = await inGroups(recipients, 16, connect);
+  const all = Promise.withResolvers<void>();
+  onReceived = () => {
+    if (received === total) all.resolve();
+  };
+  const start = performance.now();
+  for (const [n, person] of recipients.entries()) {
+    const socket = back[n];
+    if (socket) read(socket, person);
+  }
+  await all.promise;
+  return { accepted, drained: Math.round((total * 1000) / (performance.now() - start)) };
+}
+
+/** `people[0]` is whose statements they are. */
+async function directory(statements: readonly string[]): Promise<LoadResult> {
+  const sockets = await inGroups(people, 16, connect);
+  const [own] = sockets;
+  const took: number[] = [];
+  for (const [n, statement] of statements.entries()) {
+    const heard = sockets.map(
+      (socket) =>
+        new Promise<void>((resolve) => {
+          const listen = (data: Buffer): void => {
+            if (data.indexOf("\x69directory", data.length - 24, "latin1") < 0) return;
+            socket.off("message", listen);
+            resolve();
+          };
+          socket.on("message", listen);
+        }),
+    );
+    const begin = performance.now();
+    const body = { statement: fromBase64url(statement) };
+    own?.send(encodeRequest({ number: n + 1, name: "statement-append", body }));
+    await Promise.all(heard);
+    took.push(performance.now() - begin);
+  }
+  return { p50: quantile(took, 0.5), p99: quantile(took, 0.99) };
+}
+
+async function watch(readers: number, seconds: number): Promise<LoadResult> {
+  const [person] = people;
+  if (!person) throw new RangeError("nobody is there to watch");
+  const socket = await connect(person);
+  socket.send(encodeRequest({ number: 1, name: "token-create", body: {} }));
+  const [answer] = (await once(socket, "message")) as [Buffer];
+  const frame = decodeServerFrame(answer);
+  if (frame.type !== "response") throw new Error("no token");
+  const { token } = frame.body as { token: string };
+  const origin = order.url.replace(/^ws/, "http");
+  const get = (path: string): Promise<Response> =>
+    fetch(origin + path, { headers: { authorization: `Bearer ${token}` } });
+  const { titles } = LibraryView.parse(await (await get("/api/library")).json());
+  const { base, playlists, title } = TitleDetail.parse(
+    await (await get(`/api/titles/${titles[0]?.id}`)).json(),
+  );
+  const rendition = title.renditions.findLast(({ kind }) => kind === "video")?.id ?? "";
+  const segments = (playlists[rendition] ?? "").split("\n").filter((line) => line.endsWith(".m4s"));
+  let [count, bytes] = [0, 0];
+  const read = async (reader: number): Promise<void> => {
+    await passed((reader * 1000) / readers);
+    for (let second = 0; second < seconds; second++) {
+      const due = passed(1000);
+      const answer = await get(`${base}${rendition}/${segments[(reader + second) % segments.length]}`);
+      bytes += (await answer.arrayBuffer()).byteLength;
+      if (!answer.ok) throw new Error(`${answer.status}`);
+      count++;
+      await due;
+    }
+  };
+  await Promise.all(Array.from({ length: readers }, (_, n) => read(n)));
+  return { segments: count, bytes: Math.round(bytes / seconds) };
+}
+
+function passed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,138 +1,186 @@
 /**
- * `npm run bench`: what is claimed, measured beside a floor or a peer in the same run.
- * The server is pinned to core 0, the load to core 1. Print only; what is kept goes into RESULTS.md by hand.
+ * `npm run bench -- [ROUNDS] [letters|connections|server|video]…`: what is claimed, measured beside a floor or a peer
+ * in the same run. The server is pinned to core 0, the load to core 1 in a process of its own; rounds are interleaved.
+ * Prints only; what is kept goes into RESULTS.md by hand.
  */
-import { execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { ServedServer } from "../testing/served.ts";
 import { cpuFloor, fsyncFloor, median } from "./floors.ts";
-import type { LoadOrder, PhaseResult } from "./load.ts";
+import { cpuMs, loadOn, relayRound, residentBytes, serve, snugRound, spread } from "./letters.ts";
+import type { LoadOrder, LoadResult } from "./load.ts";
+import { type Population, populate } from "./population.ts";
 import { videoFigures } from "./video.ts";
 
-const here = import.meta.dirname;
-const rounds = Number(process.argv[2] ?? 3);
-const phases: LoadOrder["phases"] = [
-  { name: "one in flight", inFlight: 1, seconds: 3 },
-  { name: "400 in flight", inFlight: 50, seconds: 6 },
-];
-const pairs = 8;
+const pairs = 100;
+const [times = "5", ...chosen] = process.argv.slice(2);
+const rounds = Number(times);
+const parts = { letters, connections, server, video };
 
 function say(what: string, ...figures: string[]): void {
-  process.stdout.write(`${what.padEnd(44)} ${figures.join("   ")}\n`);
+  process.stdout.write(`${what.padEnd(52)} ${figures.join("   ")}\n`);
 }
 
-/** Runs the load in its own process on core 1 and returns its phases. */
-async function load(order: Omit<LoadOrder, "phases" | "pairs">, ca?: string): Promise<PhaseResult[]> {
-  const child = spawn(
-    "taskset",
-    ["-c", "1", process.execPath, `${here}/load.ts`, JSON.stringify({ ...order, phases, pairs })],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, ...(ca ? { NODE_EXTRA_CA_CERTS: ca } : {}) },
-    },
-  );
-  let out = "";
-  for await (const piece of child.stdout) out += String(piece);
-  return JSON.parse(out) as PhaseResult[];
+async function repeat<T>(act: () => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let round = 0; round < rounds; round++) results.push(await act());
+  return results;
 }
 
-function pin(pid: number, core: number): void {
-  execFileSync("taskset", ["-a", "-c", "-p", String(core), String(pid)], { stdio: "ignore" });
-}
-
-function residentMiB(pid: number): number {
-  const line = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  return Math.round(Number(line?.[1]) / 1024);
-}
-
-async function relayRound(): Promise<PhaseResult[]> {
-  const relay = spawn("taskset", ["-c", "0", process.execPath, `${here}/relay.ts`], {
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
+async function letters(): Promise<void> {
+  await using population = await populate(2 * pairs);
+  const closed = { is: "closed", window: 4, seconds: 5 } as const;
+  const offline = { is: "offline", window: 4, letters: 400 } as const;
+  const all: Record<"relay" | "plain" | "tls" | "away", LoadResult[]> = {
+    relay: [],
+    plain: [],
+    tls: [],
+    away: [],
+  };
+  await repeat(async () => {
+    all.relay.push(await relayRound(population, closed, pairs));
+    all.plain.push(await snugRound(population, { work: closed, pairs }));
+    all.tls.push(await snugRound(population, { work: closed, pairs, tls: true }));
+    all.away.push(await snugRound(population, { work: offline, pairs }));
   });
-  const port = await new Promise<number>((resolve) =>
-    relay.once("message", (message: { port: number }) => resolve(message.port)),
+  for (const [name, results] of [
+    ["bare relay + append", all.relay],
+    ["Snug, plain", all.plain],
+    ["Snug, TLS", all.tls],
+  ] as const) {
+    say(`durable 1:1, ${pairs} pairs, window 4: ${name}`, ...closedFigures(results));
+  }
+  const ratios = all.plain.map((one, n) => (one.accepted ?? 0) / (all.relay[n]?.accepted ?? 0));
+  say("  Snug, plain, of the relay, round by round", ratios.map((ratio) => ratio.toFixed(2)).join(" "));
+  say("accepted for somebody offline", `${spread(all.away, "accepted")}/s`);
+  say("drain after coming back", `${spread(all.away, "drained")}/s`);
+  await latencies(population, Math.round(median(all.plain.map(({ accepted }) => accepted ?? 0)) / 2));
+  const one = { work: { is: "closed", window: 1, seconds: 3 }, pairs: 1 } as const;
+  say(
+    "one letter in flight: bare relay + append",
+    ...closedFigures(await repeat(() => relayRound(population, one.work, 1))),
   );
-  const result = await load({
-    kind: "relay",
-    localUrl: `ws://127.0.0.1:${port}`,
-    serverId: "",
-    setupLink: "",
+  say("one letter in flight: Snug, plain", ...closedFigures(await repeat(() => snugRound(population, one))));
+  const change = { is: "directory", statements: population.statements } as const;
+  const heard = await repeat(() => snugRound(population, { work: change, pairs }));
+  say(`directory change to ${2 * pairs}`, `p50 ${spread(heard, "p50")} ms`, `p99 ${spread(heard, "p99")} ms`);
+}
+
+function closedFigures(results: readonly LoadResult[]): string[] {
+  const figure = (pick: keyof LoadResult): string => spread(results, pick);
+  return [
+    `accepted ${figure("accepted")}/s`,
+    `delivered ${figure("delivered")}/s`,
+    `p50 ${figure("p50")} ms`,
+    `p99 ${figure("p99")} ms`,
+  ];
+}
+
+/** Letters at a fixed rate, alone and beside readers of film. */
+async function latencies(population: Population, perSecond: number): Promise<void> {
+  const open = (rate: number): LoadOrder["work"] => ({ is: "open", perSecond: rate, seconds: 6 });
+  for (const tls of [false, true]) {
+    const results = await repeat(() => snugRound(population, { work: open(perSecond), pairs, tls }));
+    const name = `open loop, half load (${perSecond}/s)${tls ? ", TLS" : ""}`;
+    say(name, `p50 ${spread(results, "p50")} ms`, `p99 ${spread(results, "p99")} ms`);
+  }
+  const quiet: LoadResult[] = [];
+  const busy: LoadResult[] = [];
+  const watched: LoadResult[] = [];
+  await repeat(async () => {
+    await using served = await serve(population);
+    const work = { is: "watch", readers: 50, seconds: 9 } as const;
+    quiet.push(await once(served, population, open(200)));
+    const watching = loadOn(served, population, { work, pairs: 1 });
+    busy.push(await once(served, population, open(200), 1));
+    const { result, end } = await watching;
+    end();
+    watched.push(result);
   });
-  relay.disconnect();
+  say("chat at 200/s", `p99 ${spread(quiet, "p99")} ms`);
+  say(
+    "the same beside 50 readers of segments",
+    `p99 ${spread(busy, "p99")} ms`,
+    `${spread(watched, "bytes")} B/s`,
+  );
+}
+
+/** `skip` pairs are somebody else's in this round. */
+async function once(
+  served: Awaited<ReturnType<typeof serve>>,
+  population: Population,
+  work: LoadOrder["work"],
+  skip = 0,
+): Promise<LoadResult> {
+  const people = population.people.slice(
+    2 * (skip === 0 ? pairs / 2 : 1),
+    2 * (skip === 0 ? pairs : pairs / 2),
+  );
+  const { result, end } = await loadOn(served, { ...population, people }, { work, pairs: people.length / 2 });
+  end();
   return result;
 }
 
-async function snugRound(tls: boolean): Promise<{ phases: PhaseResult[]; idle: number; loaded: number }> {
-  await using server = await ServedServer.start();
-  pin(server.pid, 0);
-  const idle = residentMiB(server.pid);
-  const { listening } = server;
-  const result = await load(
-    {
-      kind: "snug",
-      localUrl: tls ? listening.url : listening.localUrl,
-      serverId: listening.serverId,
-      setupLink: listening.setupLink ?? "",
-    },
-    tls ? `${server.folder}/data/tls/authority.crt` : undefined,
+async function connections(): Promise<void> {
+  await using population = await populate(10_000);
+  const growth: number[] = [];
+  const cpu: number[] = [];
+  const back: LoadResult[] = [];
+  await repeat(async () => {
+    await using served = await serve(population);
+    const { pid } = served.server;
+    const [before, cpuBefore] = [residentBytes(pid), cpuMs(pid)];
+    const idle = await loadOn(served, population, { work: { is: "connect", atOnce: 64 }, pairs: 5000 });
+    growth.push((residentBytes(pid) - before) / 10_000 / 1024);
+    cpu.push((cpuMs(pid) - cpuBefore) / 10_000);
+    idle.end();
+    await served.server.restart("SIGKILL");
+    const again = await loadOn(served, population, { work: { is: "connect", atOnce: 5000 }, pairs: 2500 });
+    back.push(again.result);
+    again.end();
+  });
+  say(
+    "idle connection, 10,000 open",
+    `${median(growth).toFixed(1)} KiB`,
+    `${median(cpu).toFixed(2)} ms CPU to sign in`,
   );
-  return { phases: result, idle, loaded: residentMiB(server.pid) };
+  say("5,000 coming back at once, until all are signed in", `${spread(back, "connected")} s`);
 }
 
-/** Spawn → first answered request, on a folder that exists. Milliseconds. */
-async function starts(): Promise<number[]> {
-  await using server = await ServedServer.start();
+/** Memory at rest, and spawn → first answered request on a folder that exists. */
+async function server(): Promise<void> {
   const took: number[] = [];
-  for (let n = 0; n < 5; n++) {
-    const { localUrl } = server.listening;
-    await server.stop();
+  const idle: number[] = [];
+  const first: number[] = [];
+  await repeat(async () => {
+    await using served = await ServedServer.start();
+    first.push(residentBytes(served.pid) / 1e6);
+    const { localUrl } = served.listening;
+    await served.stop();
     const begin = performance.now();
-    const again = server.restart("SIGTERM");
+    const again = served.restart("SIGTERM");
     for (;;) {
       const answer = await fetch(localUrl).catch(() => null);
       if (answer?.ok) break;
     }
     took.push(performance.now() - begin);
     await again;
-  }
-  return took;
+    idle.push(residentBytes(served.pid) / 1e6);
+  });
+  say("start → first answered request, second start", `${Math.round(median(took))} ms`);
+  say(
+    "memory of the idle server, first | second start",
+    `${Math.round(median(first))} | ${Math.round(median(idle))} MB`,
+  );
+}
+
+async function video(): Promise<void> {
+  for (const [what, ...figures] of await videoFigures()) say(what, ...figures);
 }
 
 say("machine", `${cpus()[0]?.model ?? "?"} × ${cpus().length}`, `node ${process.version}`);
 const floor = fsyncFloor();
 say("disk floor: fdatasync of 1 KiB", `${Math.round(floor.perSecond)}/s`, `p50 ${floor.p50.toFixed(3)} ms`);
 say("CPU floor: SHA-256 of 1 KiB", `${Math.round(await cpuFloor())}/s`);
-
-const rows: Record<string, PhaseResult[][]> = {
-  "bare relay + append": [],
-  "Snug, plain": [],
-  "Snug, TLS": [],
-};
-const memory: { idle: number; loaded: number }[] = [];
-for (let round = 0; round < rounds; round++) {
-  rows["bare relay + append"]?.push(await relayRound());
-  const plain = await snugRound(false);
-  memory.push(plain);
-  rows["Snug, plain"]?.push(plain.phases);
-  rows["Snug, TLS"]?.push((await snugRound(true)).phases);
+for (const [name, part] of Object.entries(parts)) {
+  if (chosen.length === 0 || chosen.includes(name)) await part();
 }
-for (const [at, phase] of phases.entries()) {
-  for (const [name, all] of Object.entries(rows)) {
-    const of = (pick: (one: PhaseResult) => number) =>
-      median(all.map((one) => one[at]).map((one) => (one ? pick(one) : Number.NaN)));
-    say(
-      `durable 1 KiB, ${phase.name}: ${name}`,
-      `accepted ${of((one) => one.acceptedPerSecond)}/s`,
-      `delivered ${of((one) => one.deliveredPerSecond)}/s`,
-      `p50 ${of((one) => one.p50).toFixed(2)} ms`,
-      `p99 ${of((one) => one.p99).toFixed(2)} ms`,
-    );
-  }
-}
-say(
-  "memory of the server, idle | after the load",
-  `${median(memory.map((one) => one.idle))} MiB | ${median(memory.map((one) => one.loaded))} MiB`,
-);
-say("start → first answered request, second start", `${Math.round(median(await starts()))} ms`);
-for (const [what, ...figures] of await videoFigures()) say(what, ...figures);

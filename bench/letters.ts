@@ -1,0 +1,113 @@
+/** Letters, connections and memory: Snug beside a bare relay with a group-committed append, in the same run. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { ServedServer } from "../testing/served.ts";
+import { median } from "./floors.ts";
+import type { LoadOrder, LoadResult } from "./load.ts";
+import type { Population } from "./population.ts";
+
+const here = import.meta.dirname;
+type Work = LoadOrder["work"];
+
+/** Runs one piece of load in its own process on core 1. `end` lets its connections go. */
+async function load(order: LoadOrder, ca?: string): Promise<{ result: LoadResult; end: () => void }> {
+  const child: ChildProcess = spawn("taskset", ["-c", "1", process.execPath, `${here}/load.ts`], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...(ca ? { NODE_EXTRA_CA_CERTS: ca } : {}) },
+  });
+  child.stdin?.write(`${JSON.stringify(order)}\n`);
+  const lines = createInterface({ input: child.stdout ?? process.stdin });
+  const line = await new Promise<string>((resolve, reject) => {
+    lines.once("line", resolve);
+    child.once("exit", (code) => reject(new Error(`the load ended with ${code}`)));
+  });
+  return { result: JSON.parse(line) as LoadResult, end: () => child.stdin?.end() };
+}
+
+function pin(pid: number): void {
+  execFileSync("taskset", ["-a", "-c", "-p", "0", String(pid)], { stdio: "ignore" });
+}
+
+/** A server on a copy of the population's folder, pinned to core 0. */
+export async function serve(
+  population: Population,
+): Promise<{ server: ServedServer; data: string } & AsyncDisposable> {
+  const data = await population.copy();
+  const server = await ServedServer.start({ data });
+  pin(server.pid);
+  const dispose = async (): Promise<void> => {
+    await server.stop();
+    await rm(data, { recursive: true });
+    await server[Symbol.asyncDispose]();
+  };
+  return { server, data, [Symbol.asyncDispose]: dispose };
+}
+
+/** One round of some work on a fresh server. */
+export async function snugRound(
+  population: Population,
+  of: { readonly work: Work; readonly pairs: number; readonly tls?: boolean },
+): Promise<LoadResult> {
+  await using served = await serve(population);
+  const { result, end } = await loadOn(served, population, of);
+  end();
+  return result;
+}
+
+/** Load on a running server; its connections stay until `end`. */
+export async function loadOn(
+  { server, data }: { readonly server: ServedServer; readonly data: string },
+  population: Population,
+  of: { readonly work: Work; readonly pairs: number; readonly tls?: boolean },
+): Promise<{ result: LoadResult; end: () => void }> {
+  const { url, localUrl } = server.listening;
+  const { incarnation } = population;
+  const order: LoadOrder = {
+    kind: "snug",
+    url: (of.tls ? url : localUrl).replace(/^http/, "ws"),
+    server: population.server,
+    incarnation,
+    people: population.people.slice(0, of.pairs * 2),
+    work: of.work,
+  };
+  return load(order, of.tls ? `${data}/tls/authority.crt` : undefined);
+}
+
+/** The same work on the relay. */
+export async function relayRound(population: Population, work: Work, pairs: number): Promise<LoadResult> {
+  const relay = spawn("taskset", ["-c", "0", process.execPath, `${here}/relay.ts`], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  const port = await new Promise<number>((resolve) =>
+    relay.once("message", (message: { port: number }) => resolve(message.port)),
+  );
+  const { server, incarnation, people } = population;
+  const url = `ws://127.0.0.1:${port}`;
+  const { result, end } = await load({
+    ...{ kind: "relay", url, server, incarnation, work },
+    people: people.slice(0, pairs * 2),
+  });
+  end();
+  relay.disconnect();
+  return result;
+}
+
+/** Resident memory of a process, bytes. */
+export function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+}
+
+/** User and system time of a process so far, ms (clock ticks of 10 ms). */
+export function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Median, least and most of one figure over the rounds. */
+export function spread(results: readonly LoadResult[], pick: keyof LoadResult): string {
+  const values = results.map((one) => one[pick] ?? Number.NaN);
+  const show = (value: number): string => (value >= 100 ? String(Math.round(value)) : value.toFixed(2));
+  return `${show(median(values))} (${show(Math.min(...values))}–${show(Math.max(...values))})`;
+}
