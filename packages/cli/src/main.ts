@@ -58,7 +58,7 @@ function createProgram(): Command {
         .default(join(homedir(), ".snug"), "~/.snug"),
     );
   addServerCommands(program);
-  addRestoreCommands(program);
+  addBackupCommands(program);
   addAccountCommands(program);
   addLetterCommands(program);
   addVideoCommands(program);
@@ -123,22 +123,46 @@ function addServerCommands(program: Command): void {
     });
 }
 
-function addRestoreCommands(program: Command): void {
+function addBackupCommands(program: Command): void {
+  program
+    .command("backup")
+    .description("write an encrypted backup of a server, running or not")
+    .helpGroup("Server:")
+    .argument("<file>", "the file to make")
+    .addOption(dataOption())
+    .action(async (file: string, options: { data: string }, command: Command) => {
+      refuseHome(command);
+      const { backup } = await import("./backup.ts");
+      await backup(options.data, file, placeOf(command).output);
+    });
   program
     .command("restore")
-    .description("restore a server from a backup")
+    .description("make a server's data folder out of a backup")
     .helpGroup("Server:")
-    .option("--adopt", "the database was put back by hand: let clients come back to it")
-    .option("--finish", "wait no longer for devices that have not come back since a restore")
+    .argument("[file]", "the backup; its key is read from stdin")
+    .option("--key <file>", "read the backup key from this file instead")
+    .option("--adopt", "no file: the database was put back by hand, let clients come back to it")
+    .option("--finish", "no file: wait no longer for devices that have not come back since")
     .addOption(dataOption())
-    .action(async (options: { data: string; adopt?: true; finish?: true }, command: Command) => {
+    .action(async (file: string | undefined, options: RestoreOptions, command: Command) => {
       refuseHome(command);
-      const restore = await import("./restore.ts");
+      const { adopt, finish, restore } = await import("./backup.ts");
       const { output } = placeOf(command);
-      if (options.adopt && !options.finish) return restore.adopt(options.data, output);
-      if (options.finish && !options.adopt) return restore.finish(options.data, output);
-      throw new CommandError(exitCodes.usage, "one of --adopt and --finish is needed");
+      const wanted = [file !== undefined, options.adopt === true, options.finish === true];
+      if (wanted.filter(Boolean).length !== 1 || (file === undefined && options.key !== undefined)) {
+        throw new CommandError(exitCodes.usage, "name a backup, or one of --adopt and --finish");
+      }
+      if (options.adopt) await adopt(options.data, output);
+      else if (options.finish) await finish(options.data, output);
+      else if (file !== undefined) await restore({ ...options, file }, output);
     });
+}
+
+interface RestoreOptions {
+  readonly data: string;
+  readonly key?: string;
+  readonly adopt?: true;
+  readonly finish?: true;
 }
 
 function addAccountCommands(program: Command): void {

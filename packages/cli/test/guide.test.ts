@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { createPlace, entry, sampleVideos } from "./place.ts";
 
-const guide = new URL("../../../docs/guides/command-line.md", import.meta.url);
+const guideOf = (name: string): URL => new URL(`../../../docs/guides/${name}`, import.meta.url);
+const guide = guideOf("command-line.md");
 
 interface Block {
   readonly script: string;
@@ -14,7 +15,12 @@ interface Block {
   readonly output: string | null;
 }
 
-test("the guide's blocks do what it says", async () => {
+test("the guide's blocks do what it says", () => runBlocks(guide, 8));
+
+test("D24, D25: the blocks of the guide to backups do what it says", () =>
+  runBlocks(guideOf("backup.md"), 6));
+
+async function runBlocks(of: URL, least: number): Promise<void> {
   await using place = await createPlace();
   for (const height of [240, 720, 1440]) {
     const name = `Test card_${height}p.mp4`;
@@ -29,14 +35,14 @@ test("the guide's blocks do what it says", async () => {
   await writeFile(join(shims, "npx"), shim, { mode: 0o755 });
   const env = { PATH: `${shims}:${process.env.PATH}`, HOME: place.folder };
 
-  const blocks = blocksOf(await readFile(guide, "utf8"));
-  assert.ok(blocks.length >= 8, `${blocks.length} blocks`);
+  const blocks = blocksOf(await readFile(of, "utf8"));
+  assert.ok(blocks.length >= least, `${blocks.length} blocks`);
   for (const { script, output } of blocks) {
     const bash = ["--norc", "-euo", "pipefail", "-c", script];
     const { stdout } = await promisify(execFile)("bash", bash, { cwd: place.folder, env });
     if (output !== null) assert.match(stdout, patternOf(output), script);
   }
-});
+}
 
 test("the guide names every flag of serve, and every command", async () => {
   await using place = await createPlace();

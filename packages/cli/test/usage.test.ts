@@ -29,6 +29,11 @@ suite("usage", { concurrency: 2 }, () => {
     [/missing required argument 'text'/, "send", "bela"],
     [/too many arguments/, "send", "bela", "one", "two"],
     [/'0' is invalid.* from 1 to 100/, "invite", "--uses", "0"],
+    [/missing required argument 'file'/, "backup"],
+    [/name a backup, or one of --adopt and --finish/, "restore"],
+    [/name a backup, or one of --adopt and --finish/, "restore", "b.age", "--adopt"],
+    [/name a backup, or one of --adopt and --finish/, "restore", "--finish", "--key", "k"],
+    [/unknown option '--identity'/, "restore", "b.age", "--identity", "AGE-SECRET-KEY-1"],
     [/--json needs a command/, "--json"],
     [/needs a terminal/],
   ];
@@ -78,7 +83,18 @@ suite("usage", { concurrency: 2 }, () => {
 
   test("--help goes to stdout and names every command", async () => {
     const help = await place.ok(["--help"]);
-    const commands = ["serve", "setup-link", "join", "whoami", "people", "verify", "invite", "leave"];
+    const commands = [
+      "serve",
+      "setup-link",
+      "backup",
+      "restore",
+      "join",
+      "whoami",
+      "people",
+      "verify",
+      "invite",
+      "leave",
+    ];
     for (const command of [...commands, "send", "read", "tail", "videos", "play"]) {
       assert.match(help, new RegExp(`^ {2}${command}\\b`, "m"));
     }

@@ -6,7 +6,7 @@ import { StartError } from "./startError.ts";
 
 /** The version of the data folder's layout that this program writes. A folder with a higher one is refused. */
 const folderVersion = 1;
-const versionFile = "version";
+export const versionFile = "version";
 const lockFile = "lock";
 
 /** Paths inside a data folder. */
@@ -91,14 +91,35 @@ async function checkVersion(root: string): Promise<void> {
   const text = await readFile(join(root, versionFile), "utf8").catch((cause: unknown) => {
     throw new StartError(`${root} is not empty and not a Snug data folder`, { cause });
   });
+  mustKnowVersion(text, `the data folder ${root}`);
+}
+
+/** Throws StartError for the text of a version file that is none, or that a newer Snug has written. */
+export function mustKnowVersion(text: string, whose: string): void {
   const version = /^[0-9]{1,6}\n$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isNaN(version))
-    throw new StartError(`${root} is not a Snug data folder: its version is unreadable`);
+  if (Number.isNaN(version)) throw new StartError(`${whose} is not one of Snug's: its version is unreadable`);
   if (version > folderVersion) {
     throw new StartError(
-      `the data folder ${root} was made by a newer Snug (version ${version}, this one knows ${folderVersion})`,
+      `${whose} was made by a newer Snug (version ${version}, this one knows ${folderVersion})`,
     );
   }
+}
+
+/** Makes a data folder that `fill` fills; nothing is there before it is whole. Throws StartError where something is. */
+export async function makeNewFolder(
+  data: string,
+  fill: (paths: FolderPaths) => Promise<void>,
+): Promise<void> {
+  const root = resolve(data);
+  if (!(await isNew(root))) throw new StartError(`${root} is not empty: name a folder that is not there yet`);
+  await makeFolder(root, fill);
+}
+
+/** Takes a lock of a data folder for something that only one process does at a time. Throws StartError. */
+export function lockFor(root: string, what: "backup"): Disposable {
+  const lock = takeLock(root, `${what}.lock`);
+  if (!lock) throw new StartError(`another ${what} is running on the data folder ${root}`);
+  return { [Symbol.dispose]: () => lock.close() };
 }
 
 async function makeFolder(root: string, fill: (paths: FolderPaths) => Promise<void>): Promise<void> {
@@ -155,7 +176,8 @@ async function probe(root: string): Promise<void> {
   await syncFolder(root);
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** What was made or renamed in it is durable then. */
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   try {
     await folder.sync();
@@ -174,8 +196,8 @@ function unwritable(root: string, cause: NodeJS.ErrnoException): StartError {
 }
 
 /** A lock of the operating system, by way of SQLite: it ends with the process, however that ends. */
-function takeLock(root: string): DatabaseSync | undefined {
-  const lock = new DatabaseSync(join(root, lockFile), { timeout: 0 });
+function takeLock(root: string, name = lockFile): DatabaseSync | undefined {
+  const lock = new DatabaseSync(join(root, name), { timeout: 0 });
   try {
     lock.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE; COMMIT");
     return lock;

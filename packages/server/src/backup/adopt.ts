@@ -15,7 +15,7 @@ export async function adoptFolder(data: string, now: number): Promise<number> {
 }
 
 /** A new incarnation that waits for its devices. `backup`: when the backup was made; null takes its newest entry's time. */
-function renewDatabase(
+export function renewDatabase(
   path: string,
   { now, backup }: { readonly now: number; readonly backup: number | null },
 ): number {
