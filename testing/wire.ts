@@ -49,14 +49,21 @@ export class Wire implements AsyncDisposable {
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
-    this.closed = once(socket, "close").then(([code]) => Number(code));
+    this.closed = new Promise((resolve) => socket.once("close", resolve));
+    // Why a connection broke does not matter to the tests: its end does.
+    socket.on("error", () => socket.terminate());
     socket.on("message", (data) => this.#receive(decodeServerFrame(data as Buffer)));
     socket.on("close", () => this.#end());
   }
 
-  static async open(server: WireServer, headers: Record<string, string> = {}): Promise<Wire> {
+  /** Rejects when the upgrade is refused. `ca`: the authority (PEM) that an https address is judged by. */
+  static async open(
+    server: WireServer & { readonly ca?: string },
+    headers: Record<string, string> = {},
+  ): Promise<Wire> {
     const url = `${server.localUrl.replace(/^http/, "ws")}${socketPath}`;
-    const socket = new WebSocket(url, subprotocol, { perMessageDeflate: false, headers });
+    const trust = server.ca === undefined ? {} : { ca: server.ca };
+    const socket = new WebSocket(url, subprotocol, { perMessageDeflate: false, headers, ...trust });
     const wire = new Wire(socket);
     await once(socket, "open");
     return wire;

@@ -2,6 +2,7 @@ import {
   type ErrorCode,
   errorCodes,
   type OperationName,
+  type Operations,
   operations,
   type RequestOf,
   type ResponseOf,
@@ -10,6 +11,7 @@ import {
 } from "@snug/protocol";
 import { z } from "zod";
 import { NetworkError } from "./api.ts";
+import { patiently } from "./patience.ts";
 import type { Address, HttpRequest, Platform } from "./platform.ts";
 
 export type HttpOperation = Exclude<OperationName, SocketOperation>;
@@ -28,11 +30,19 @@ export async function callHttp<N extends HttpOperation>(
   const { transport, response } = operations[name];
   const values = request as Readonly<Record<string, unknown>>;
   const path = transport.path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String(values[key])));
-  const sent: HttpRequest =
+  const asked: HttpRequest =
     transport.method === "GET" ? { method: "GET", path } : { method: "POST", path, body: request as unknown };
-  const answer = await at.platform.fetch(at.address, at.token ? { ...sent, token: at.token } : sent);
+  const sent = at.token ? { ...asked, token: at.token } : asked;
+  return patiently(at.platform, async () => read(name, response, await at.platform.fetch(at.address, sent)));
+}
+
+function read<N extends HttpOperation>(
+  name: N,
+  form: Operations[N]["response"],
+  answer: Awaited<ReturnType<Platform["fetch"]>>,
+): ResponseOf<N> {
   if (answer.status >= 200 && answer.status < 300) {
-    const parsed = response.safeParse(answer.body);
+    const parsed = form.safeParse(answer.body);
     if (parsed.success) return parsed.data as ResponseOf<N>;
     throw new NetworkError(`${name}: the answer is not of its form`);
   }

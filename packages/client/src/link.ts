@@ -11,6 +11,7 @@ import {
   type SocketOperation,
 } from "@snug/protocol";
 import { NetworkError } from "./api.ts";
+import { patiently } from "./patience.ts";
 import type { Address, Platform, Socket } from "./platform.ts";
 
 /** No answer within this: the link is dead, whatever TCP believes. */
@@ -64,8 +65,15 @@ export class Link {
     });
   }
 
-  /** Rejects with the server's SnugError, or with NetworkError when the link ends before the answer. */
+  /**
+   * Rejects with the server's SnugError, or with NetworkError when the link ends before the answer. Who asks too often is
+   * asked to wait, and does (C28).
+   */
   request<N extends SocketOperation>(name: N, body: RequestOf<N>): Promise<ResponseOf<N>> {
+    return patiently(this.#platform, () => this.#ask(name, body), this.ended);
+  }
+
+  #ask<N extends SocketOperation>(name: N, body: RequestOf<N>): Promise<ResponseOf<N>> {
     if (this.#end) return Promise.reject(new NetworkError(this.#end.why));
     const number = this.#number++;
     const frame = encodeRequest({ number, name, body } as Request);

@@ -271,3 +271,38 @@ test("C17: what could not be stored is not acknowledged, and comes again", async
     [false, false],
   );
 });
+
+test("C28: a server that says too many is asked again with the same bytes after 1, 2, 4 … s, and nothing is lost", async () => {
+  await using of = await pair();
+  const { alice, bob } = of;
+  const sent: Uint8Array[] = [];
+  const pauses: number[] = [];
+  const { after } = alice.platform;
+  alice.platform.after = (ms, call) => {
+    const callOff = after(ms, call);
+    if (!pausing.has(ms) || !refusing) return callOff;
+    pauses.push(ms);
+    queueMicrotask(() => alice.platform.advance(ms));
+    return callOff;
+  };
+  const pausing = new Set([1_000, 2_000, 4_000, 8_000]);
+  let refusing = true;
+  alice.platform.onSent = (frame) => {
+    const request = decodeRequest(frame);
+    if ("error" in request || request.name !== "submit" || !refusing) return frame;
+    sent.push(request.body.sealed);
+    if (sent.length > pausing.size) {
+      refusing = false;
+      return frame;
+    }
+    const no = encodeError(request.number, new SnugError("too-many", "wait"));
+    queueMicrotask(() => alice.platform.inject(no));
+    return null;
+  };
+  const id = await alice.client.send(bob.account, "patience");
+  await alice.client.settled(id);
+  assert.deepEqual(pauses, [...pausing]);
+  assert.equal(sent.length, 5);
+  for (const again of sent) assert.deepEqual(again, sent[0]);
+  assert.deepEqual(await bob.arrivals(1), ["patience"]);
+});

@@ -24,8 +24,10 @@ export const limits = {
   recoveryBlob: 16_384,
   /** JSON body of an HTTP request. */
   body: 65_536,
-  /** Time to sign in after the connection opened. */
+  /** Time to sign in after the connection opened; for headers and for a TLS handshake too. */
   authenticate: 5_000,
+  /** Time for a whole HTTP request to arrive, its body included. */
+  request: 10_000,
   /** Letters that wait for one account: how many, and their sealed bytes. */
   inboxRows: 10_000,
   inboxBytes: 64 * 1024 * 1024,
@@ -36,8 +38,12 @@ export const limits = {
   buffered: 262_144,
   /** A reader for whom something waits and who takes nothing for this long is let go. */
   stalled: 30_000,
-  /** Connections open at once from one address; this computer's own are not counted. */
+  /** Connections of any kind open at once from one address; those of this computer and of trusted proxies are not counted. */
+  sockets: 256,
+  /** WebSockets open at once from one address, of IPv6 from one /64; this computer's own are not counted. */
   connections: 64,
+  /** Those of them that have not signed in yet. */
+  greetings: 32,
   /** Statements of one account: an invite's holder is shown all of the inviter's in one answer. */
   statements: 256,
   /** Invites of one account that can still be used. */
@@ -63,3 +69,15 @@ export const limits = {
   /** Ping interval; a link that is silent for two is dead (≤ 45 s). */
   ping: 20_000,
 } as const;
+
+/** How often something may be asked: a bucket of `burst`, filled again with `perSecond`. */
+export interface Rate {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
+/** Requests of one device, of any kind, each 8 KiB begun counting as one: above it they are not refused but read more slowly. */
+export const pace: Rate = { burst: 8_000, perSecond: 4_000 };
+
+/** WebSockets opened from one address. */
+export const arrivals: Rate = { burst: 256, perSecond: 16 };

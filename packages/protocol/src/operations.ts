@@ -3,7 +3,7 @@ import { keepable } from "./content.ts";
 import type { ErrorCode } from "./errors.ts";
 import { AccountId, DeviceId, Hash, Incarnation, MessageId, ServerId, StreamId, TitleId } from "./ids.ts";
 import { LibraryView, TitleDetail } from "./library.ts";
-import { limits } from "./limits.ts";
+import { limits, type Rate } from "./limits.ts";
 import { Row, RowClass, RowKind } from "./rows.ts";
 
 /** The protocol's version, agreed in the first frame. */
@@ -50,7 +50,14 @@ export interface Operation {
   readonly response: z.ZodType;
   /** Codes it may answer besides malformed, unauthenticated, too-many, too-large, unavailable, internal. */
   readonly errors: readonly ErrorCode[];
+  /** Above it the answer is `too-many`: of one device, and where nobody has signed in, of one address. */
+  readonly rate?: Rate;
 }
+
+/** What reads much. */
+const reading: Rate = { burst: 256, perSecond: 16 };
+/** What writes, or is asked for by hand. */
+const changing: Rate = { burst: 128, perSecond: 1 };
 
 const define = <T extends Record<string, Operation>>(table: T): T => table;
 
@@ -99,6 +106,7 @@ export const operations = define({
       checkpoint: z.string().max(1024),
     }),
     errors: [],
+    rate: { burst: 1024, perSecond: 256 },
   },
   "statement-append": {
     transport: "socket",
@@ -106,6 +114,7 @@ export const operations = define({
     request: z.strictObject({ statement: bytes(limits.statement) }),
     response: z.strictObject({ index: seq }),
     errors: ["conflict", "forbidden", "policy"],
+    rate: changing,
   },
   submit: {
     transport: "socket",
@@ -129,6 +138,7 @@ export const operations = define({
     request: z.strictObject({ stream: StreamId, incarnation: Incarnation, after: seq }),
     response: z.strictObject({ head: seq }),
     errors: ["not-found", "incarnation-changed", "rolled-back"],
+    rate: reading,
   },
   /** The device has durably stored everything up to `seq`. */
   "stream-cursor": {
@@ -145,6 +155,7 @@ export const operations = define({
     request: z.strictObject({ ids: z.array(MessageId).max(256) }),
     response: z.strictObject({ delivered: z.array(MessageId).max(256) }),
     errors: [],
+    rate: reading,
   },
   "invite-create": {
     transport: "socket",
@@ -156,6 +167,7 @@ export const operations = define({
     }),
     response: InviteView,
     errors: ["conflict", "quota"],
+    rate: changing,
   },
   "invite-list": {
     transport: "socket",
@@ -163,6 +175,7 @@ export const operations = define({
     request: empty,
     response: z.strictObject({ invites: z.array(InviteView) }),
     errors: [],
+    rate: changing,
   },
   "invite-revoke": {
     transport: "socket",
@@ -170,6 +183,7 @@ export const operations = define({
     request: z.strictObject({ hash: Hash }),
     response: empty,
     errors: ["not-found"],
+    rate: changing,
   },
   /** A short-lived bearer token for HTTP, for this device. */
   "token-create": {
@@ -178,6 +192,7 @@ export const operations = define({
     request: empty,
     response: z.strictObject({ token: z.string().regex(/^[A-Za-z0-9_-]{43}$/), expires: time }),
     errors: [],
+    rate: changing,
   },
   /** A playback grant for players that can't sign in: a path any HLS player opens. */
   "grant-create": {
@@ -193,6 +208,7 @@ export const operations = define({
       expires: time,
     }),
     errors: ["not-found"],
+    rate: changing,
   },
   /**
    * Statements that a restored server lost, as they stood in its log: proved by a checkpoint that its own log key
@@ -258,6 +274,7 @@ export const operations = define({
       inviter: z.array(text64(limits.statement)).max(256),
     }),
     errors: ["invite-invalid"],
+    rate: changing,
   },
   join: {
     transport: { method: "POST", path: "/api/join" },
@@ -270,6 +287,7 @@ export const operations = define({
     }),
     response: z.strictObject({ account: AccountId, inbox: StreamId, incarnation: Incarnation }),
     errors: ["invite-invalid", "name-taken", "name-invalid", "policy", "conflict"],
+    rate: changing,
   },
   /** Bearer token → cookie `__Host-snug-{serverId}`. */
   "session-create": {
@@ -278,6 +296,7 @@ export const operations = define({
     request: empty,
     response: z.strictObject({ expires: time }),
     errors: [],
+    rate: changing,
   },
   "library-read": {
     transport: { method: "GET", path: "/api/library" },

@@ -3,6 +3,8 @@ import { createServer as createTlsServer, type Server as HttpsServer } from "nod
 import { createServer as createFront, type Server, type Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { limits } from "@snug/protocol";
+import { networkOf } from "./addresses.ts";
+import { Places } from "./places.ts";
 import { StartError } from "./startError.ts";
 import type { Pair } from "./tls/identity.ts";
 
@@ -20,7 +22,7 @@ const idle = 120_000;
 
 const timeouts = {
   headersTimeout: limits.authenticate,
-  requestTimeout: 30_000,
+  requestTimeout: limits.request,
   // Segments come every six seconds; the default of five would make each a new connection.
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 1000,
@@ -63,17 +65,23 @@ export class Port implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   readonly #ended = { received: 0, sent: 0 };
   #early: Socket[] = [];
+  readonly #places = new Places(limits.sockets);
+  readonly #isCounted: (peer: string) => boolean;
   #listeners: Listeners | undefined;
 
-  private constructor(front: Server) {
+  private constructor(front: Server, isCounted: (peer: string) => boolean) {
     this.#front = front;
+    this.#isCounted = isCounted;
     front.on("connection", (socket) => this.#take(socket));
   }
 
-  /** Binds before anything is written, so that a busy port leaves everything as it was. Throws StartError. */
-  static async bind(host: string, port: number): Promise<Port> {
+  /**
+   * Binds before anything is written, so that a busy port leaves everything as it was. Of a peer that `isCounted` no
+   * more than `limits.sockets` connections stay open. Throws StartError.
+   */
+  static async bind(host: string, port: number, isCounted: (peer: string) => boolean): Promise<Port> {
     const front = createFront({ noDelay: true, keepAlive: true });
-    const bound = new Port(front);
+    const bound = new Port(front, isCounted);
     await new Promise<void>((resolve, reject) => {
       front.once("error", (cause: NodeJS.ErrnoException) => reject(bindError(cause, host, port)));
       front.listen({ host, port, backlog: 1024 }, resolve);
@@ -105,6 +113,15 @@ export class Port implements AsyncDisposable {
   }
 
   #take(socket: Socket): void {
+    const peer = socket.remoteAddress ?? "";
+    if (this.#isCounted(peer)) {
+      const network = networkOf(peer);
+      if (this.#places.isFull(network)) {
+        socket.resetAndDestroy();
+        return;
+      }
+      socket.on("close", this.#places.take(network));
+    }
     this.#sockets.add(socket);
     socket.on("close", () => {
       this.#sockets.delete(socket);

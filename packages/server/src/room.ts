@@ -2,6 +2,7 @@ import type { AccountId, DeviceId, Hash, TitleDetail, TitleId } from "@snug/prot
 import type { DirectoryLog } from "./directoryLog.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import type { Passes } from "./passes.ts";
+import type { Rates } from "./rates.ts";
 import type { Restoring } from "./restoring.ts";
 import type { Connections } from "./socket/connections.ts";
 import type { Store } from "./store/store.ts";
@@ -13,6 +14,7 @@ export interface Room {
   readonly restoring: Restoring;
   readonly passes: Passes;
   readonly connections: Connections;
+  readonly rates: Rates;
   readonly titles: Titles;
   readonly facts: RoomFacts;
   readonly metrics: Metrics;

@@ -15,6 +15,7 @@ import { Metrics } from "./metrics/metrics.ts";
 import { watchProcess } from "./metrics/process.ts";
 import { Passes } from "./passes.ts";
 import { createListeners, type Listeners, Port, replaceCertificate } from "./port.ts";
+import { Rates } from "./rates.ts";
 import { Restoring } from "./restoring.ts";
 import type { Room } from "./room.ts";
 import { type LinkFacts, leaveFacts, makeSetupLink, removeFacts } from "./setupLink.ts";
@@ -98,7 +99,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     throw new StartError(`there is no built web client at ${options.web}`);
   }
   const bundle = options.web === undefined ? undefined : await readBundle(options.web);
-  const port = started.use(await Port.bind(options.host, options.port));
+  const port = started.use(await Port.bind(options.host, options.port, (peer) => site.isCounted(peer)));
   const folder = started.use(await openData(options.data, site));
   const source = given ?? (await ownCertificates(folder.paths.tls, () => site.certificateNames()));
   const logger = new Logger(options.log);
@@ -265,8 +266,12 @@ function makeRoom(of: {
   restoring.onOpened = () => connections.broadcast("restored", {});
   library.onChange((revision) => connections.broadcast("library", { revision }));
   const facts = { serverName: site.name, addresses, authority };
-  const passes = new Passes(store, log, now);
-  return { store, log, restoring, passes, connections, titles: library, facts, metrics, now };
+  return {
+    ...{ store, log, restoring, connections, facts, metrics, now },
+    passes: new Passes(store, log, now),
+    rates: new Rates(now),
+    titles: library,
+  };
 }
 
 /** Pings links and forgets what has expired, until disposed. */

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { BlockList, isIP } from "node:net";
+import { isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import type { TLSSocket } from "node:tls";
+import { forwardedAddress, isLoopback, networkOf, Proxies, plainAddress } from "./addresses.ts";
 import { StartError } from "./startError.ts";
 import { isLocalAddress } from "./tls/nameConstraints.ts";
 
@@ -12,8 +13,8 @@ const wildcards = ["0.0.0.0", "::"];
 export interface Visit {
   /** `https` also for a trusted proxy that says so. */
   readonly scheme: "http" | "https";
-  /** The peer's address, or what a trusted proxy says it is. */
-  readonly address: string;
+  /** What a visitor is counted by; null for a program on this computer itself, which is not counted. */
+  readonly network: string | null;
   /** Whether the whole app may be shown: https, or plain http that never left this computer. */
   readonly whole: boolean;
 }
@@ -27,7 +28,7 @@ export type Judgement =
 export class Site {
   readonly name: string;
   readonly #hosts: ReadonlySet<string>;
-  readonly #proxies = new BlockList();
+  readonly #proxies: Proxies;
   readonly #bound: string;
   readonly #named: string | undefined;
   /** The one https origin that a proxy with a certificate of its own shows to everybody. */
@@ -56,7 +57,7 @@ export class Site {
     this.#bound = of.host;
     this.name = name ?? machineName();
     this.#hosts = new Set([...loopbackHosts, this.name, machineName(), ...ownAddresses()]);
-    for (const address of of.trustProxy ?? []) addProxy(this.#proxies, address);
+    this.#proxies = new Proxies(of.trustProxy ?? []);
   }
 
   /** Names and addresses for the certificate. */
@@ -106,23 +107,70 @@ export class Site {
     if (origin !== undefined && origin !== `${scheme}://${host.toLowerCase()}`) {
       return { ok: false, status: 403, why: "this request comes from another site" };
     }
-    const atHome = isLoopback(peer) && loopbackHosts.includes(hostName) && !forwarded.any;
+    const local = isLoopback(peer) && !forwarded.any;
+    const whole = scheme === "https" || (local && loopbackHosts.includes(hostName));
     return {
       ok: true,
-      visit: { scheme, address: forwarded.address ?? peer, whole: scheme === "https" || atHome },
+      visit: { scheme, network: local ? null : networkOf(forwarded.visitor), whole },
     };
   }
 
   /** Who asks, also of a request that was turned away: the peer, or whom a trusted proxy names. */
   addressOf(request: IncomingMessage): string {
-    const { peer, forwarded } = this.#originOf(request);
-    return forwarded.address ?? peer;
+    return this.#originOf(request).forwarded.visitor;
   }
 
   #originOf(request: IncomingMessage): { readonly peer: string; readonly forwarded: Forwarded } {
     const peer = plainAddress(request.socket.remoteAddress ?? "");
-    const trusted = isIP(peer) !== 0 && this.#proxies.check(peer, family(peer));
-    return { peer, forwarded: forwardedOf(request, trusted) };
+    return { peer, forwarded: this.#forwarded(request, peer) };
+  }
+
+  /** Whether connections of a peer are counted before they say anything: not those of proxies and of this computer. */
+  isCounted(peer: string): boolean {
+    const address = plainAddress(peer);
+    return !isLoopback(address) && !this.#proxies.has(address);
+  }
+
+  /** What a proxy says, believed only of a trusted one; that something was forwarded is believed of everybody. */
+  #forwarded({ headers }: IncomingMessage, peer: string): Forwarded {
+    const names = [
+      "forwarded",
+      "via",
+      "x-forwarded-for",
+      "x-forwarded-host",
+      "x-forwarded-proto",
+      "x-real-ip",
+    ];
+    const any = names.some((name) => headers[name] !== undefined);
+    if (!this.#proxies.has(peer)) return { any, visitor: peer };
+    const said = (name: string): string[] =>
+      [headers[name]]
+        .flat()
+        .join(",")
+        .split(",")
+        .map((value) => value.trim());
+    const last = (name: string): string | undefined => said(name).at(-1) || undefined;
+    return {
+      any,
+      scheme: last("x-forwarded-proto"),
+      host: last("x-forwarded-host"),
+      visitor: this.#visitor(said("x-forwarded-for"), peer),
+    };
+  }
+
+  /**
+   * Each proxy adds at the end whom it was asked by: from there back to the first that is no proxy of ours, or to what
+   * is no address. Whatever stands before that was written by the visitor.
+   */
+  #visitor(said: readonly string[], peer: string): string {
+    let visitor = peer;
+    for (const value of said.toReversed()) {
+      const address = forwardedAddress(value);
+      if (address === undefined) return visitor;
+      visitor = address;
+      if (!this.#proxies.has(address)) return visitor;
+    }
+    return visitor;
   }
 
   #knows(host: string): boolean {
@@ -136,46 +184,8 @@ interface Forwarded {
   readonly any: boolean;
   readonly scheme?: string | undefined;
   readonly host?: string | undefined;
-  readonly address?: string | undefined;
-}
-
-/** What a proxy says, believed only of a trusted one; that something was forwarded is believed of everybody. */
-function forwardedOf({ headers }: IncomingMessage, trusted: boolean): Forwarded {
-  const last = (name: string): string | undefined => [headers[name]].flat().at(-1)?.split(",").at(-1)?.trim();
-  const names = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
-  const any = names.some((name) => headers[name] !== undefined);
-  if (!trusted) return { any };
-  const address = plainAddress(last("x-forwarded-for") ?? "");
-  return {
-    any,
-    scheme: last("x-forwarded-proto"),
-    host: last("x-forwarded-host"),
-    address: isIP(address) ? address : undefined,
-  };
-}
-
-function addProxy(list: BlockList, text: string): void {
-  const [address = "", prefix] = text.split("/");
-  const bits = prefix === undefined ? undefined : Number(prefix);
-  const most = isIP(address) === 6 ? 128 : 32;
-  if (isIP(address) === 0 || (bits !== undefined && !(Number.isInteger(bits) && bits >= 0 && bits <= most))) {
-    throw new StartError(`${JSON.stringify(text)} is not an address of a proxy`);
-  }
-  if (bits === undefined) list.addAddress(address, family(address));
-  else list.addSubnet(address, bits, family(address));
-}
-
-function family(address: string): "ipv4" | "ipv6" {
-  return isIP(address) === 6 ? "ipv6" : "ipv4";
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || (isIP(address) === 4 && address.startsWith("127."));
-}
-
-/** An IPv4 peer on a dual-stack socket shows as ::ffff:a.b.c.d. */
-function plainAddress(address: string): string {
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
+  /** Who asks: the peer, or whom a trusted proxy names. */
+  readonly visitor: string;
 }
 
 /** The name or address of a Host header, without port and brackets; undefined when it is malformed. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { closeCodes, errorCodes, limits } from "@snug/protocol";
+import { arrivals, closeCodes, errorCodes, limits, type Operation, operations, pace } from "@snug/protocol";
 
 const spec = await readFile(new URL("../../../docs/spec/protocol.md", import.meta.url), "utf8");
 
@@ -22,4 +22,24 @@ test("P18: the written lists of errors, close codes and limits are the ones that
     Number(value),
   ]);
   assert.deepEqual(Object.fromEntries(written), limits);
+});
+
+test("P31: the written rates are the ones that the code has", () => {
+  const lines = section("Rates").matchAll(
+    /^\| (?:`([a-z-]+)`|([\w ]+)) \| (\d+) \| (\d+) \| (an? \w+) \|$/gm,
+  );
+  const written = [...lines].map(([, name, words, burst, perSecond, of]) => [
+    name ?? words,
+    { burst: Number(burst), perSecond: Number(perSecond), of },
+  ]);
+  const rated = Object.entries(operations).flatMap(([name, operation]: [string, Operation]) =>
+    operation.rate
+      ? [[name, { ...operation.rate, of: operation.transport === "socket" ? "a device" : "an address" }]]
+      : [],
+  );
+  assert.deepEqual(Object.fromEntries(written), {
+    ...Object.fromEntries(rated),
+    "all requests": { ...pace, of: "a device" },
+    WebSockets: { ...arrivals, of: "an address" },
+  });
 });

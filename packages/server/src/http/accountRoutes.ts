@@ -19,9 +19,19 @@ const invalid = (): SnugError =>
 
 /** Looking at an invite, joining, and the browser's session. */
 export function accountRoutes(app: FastifyInstance, room: Room): void {
-  app.post(pathOf("invite-look"), (request) => lookAtInvite(room, bodyOf("invite-look", request)));
-  app.post(pathOf("join"), (request) => join(room, bodyOf("join", request)));
+  const check = (name: OperationName, { visit }: FastifyRequest): void => {
+    if (visit.network !== null) room.rates.check(name, visit.network);
+  };
+  app.post(pathOf("invite-look"), async (request) => {
+    check("invite-look", request);
+    return lookAtInvite(room, bodyOf("invite-look", request));
+  });
+  app.post(pathOf("join"), async (request) => {
+    check("join", request);
+    return join(room, bodyOf("join", request));
+  });
   app.post(pathOf("session-create"), async (request, reply): Promise<ResponseOf<"session-create">> => {
+    check("session-create", request);
     const token = bearerOf(request);
     const session = token === undefined ? undefined : await room.passes.createSession(token);
     if (!session) throw new SnugError("unauthenticated", "sign in first");

@@ -43,6 +43,7 @@ export class Connection implements Present {
   readonly #socket: WebSocket;
   readonly #raw: Duplex;
   readonly #report: (cause: unknown) => void;
+  readonly #signedIn: () => void;
   #state: State;
   #frames: Uint8Array[] = [];
   #working = false;
@@ -52,12 +53,17 @@ export class Connection implements Present {
   #why: keyof typeof closeCodes | undefined;
   #wake: (() => void)[] = [];
 
-  /** `raw` is the stream below; `report` takes faults of ours. */
-  constructor(socket: WebSocket, raw: Duplex, of: { room: Room; report: (cause: unknown) => void }) {
+  /** `raw` is the stream below; `report` takes faults of ours; `signedIn` is called once, when it is. */
+  constructor(
+    socket: WebSocket,
+    raw: Duplex,
+    of: { room: Room; report: (cause: unknown) => void; signedIn: () => void },
+  ) {
     this.#room = of.room;
     this.#socket = socket;
     this.#raw = raw;
     this.#report = of.report;
+    this.#signedIn = of.signedIn;
     const nonce = new Uint8Array(randomBytes(32));
     const limit = setTimeout(() => this.close("tooSlowToSignIn"), limits.authenticate);
     this.#state = { is: "awaiting-sign-in", nonce, limit };
@@ -217,9 +223,16 @@ export class Connection implements Present {
     for (let frame = this.#frames.shift(); frame; frame = this.#frames.shift()) {
       if (this.#frames.length < waitingFrames && this.#socket.isPaused) this.#socket.resume();
       await this.#roomFor(roomForAnswer);
+      const pause = this.#pauseBefore(frame);
+      if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause).unref());
       if (this.#state.is !== "closed") await this.#take(frame);
     }
     this.#working = false;
+  }
+
+  /** Who asks too much waits here, and is read no further when frames pile up: nothing is refused, nothing gets lost. */
+  #pauseBefore({ length }: Uint8Array): number {
+    return this.#state.is === "live" ? this.#room.rates.pause(this.#state.principal.device, length) : 0;
   }
 
   async #take(frame: Uint8Array): Promise<void> {
@@ -254,6 +267,7 @@ export class Connection implements Present {
     const { number, name, body } = request;
     try {
       if (name === "sign-in") throw new SnugError("malformed", "this connection is signed in already");
+      this.#room.rates.check(name, principal.device);
       const handler = handlers[name] as (
         of: { room: Room; principal: Principal; connection: Connection },
         body: unknown,
@@ -285,6 +299,7 @@ export class Connection implements Present {
       if (this.#state !== state) return;
       clearTimeout(state.limit);
       this.#state = { is: "live", principal, subscription: null };
+      this.#signedIn();
       this.#room.connections.add(this, principal.account, principal.device);
       // After the directory was looked at for the last time and before anything else can be pushed.
       this.#write(encodeResponse(request.number, respond()));

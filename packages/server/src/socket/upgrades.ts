@@ -1,9 +1,11 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { closeCodes, limits, socketPath, subprotocol } from "@snug/protocol";
+import { arrivals, closeCodes, limits, socketPath, subprotocol } from "@snug/protocol";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Logger } from "../logger.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import { Places } from "../places.ts";
+import { Buckets } from "../rates.ts";
 import type { Room } from "../room.ts";
 import type { Site } from "../site.ts";
 import { Connection } from "./connection.ts";
@@ -24,18 +26,22 @@ export class Upgrades {
     perMessageDeflate: false,
     handleProtocols: () => subprotocol,
   });
-  readonly #byAddress = new Map<string, number>();
+  readonly #connections = new Places(limits.connections);
+  readonly #greetings = new Places(limits.greetings);
+  readonly #arrivals: Buckets;
   readonly #site: Site;
   readonly #logger: Logger;
   readonly #metrics: Metrics;
-  readonly #connect: (socket: WebSocket, raw: Duplex) => Connection;
+  readonly #connect: (socket: WebSocket, raw: Duplex, signedIn: () => void) => Connection;
   #opened = 0;
 
   constructor(site: Site, room: Room, logger: Logger) {
     this.#site = site;
     this.#logger = logger;
     this.#metrics = room.metrics;
-    this.#connect = (socket, raw) => new Connection(socket, raw, { room, report: logger.fault });
+    this.#arrivals = new Buckets(arrivals, room.now);
+    this.#connect = (socket, raw, signedIn) =>
+      new Connection(socket, raw, { room, report: logger.fault, signedIn });
   }
 
   listen(server: Server): void {
@@ -55,11 +61,19 @@ export class Upgrades {
       );
       return;
     }
-    const { address } = visitor;
-    this.#byAddress.set(address, (this.#byAddress.get(address) ?? 0) + 1);
-    raw.on("close", () => this.#leave(address));
+    const { network } = visitor;
+    const places = network === null ? [] : [this.#connections.take(network), this.#greetings.take(network)];
+    const [, greeted] = places;
+    raw.on("close", () => {
+      for (const leave of places) leave();
+    });
+    const address = this.#site.addressOf(request);
     this.#sockets.handleUpgrade(request, raw, head, (socket) => {
-      this.#note(socket, this.#connect(socket, raw), address);
+      this.#note(
+        socket,
+        this.#connect(socket, raw, () => greeted?.()),
+        address,
+      );
     });
   }
 
@@ -80,22 +94,21 @@ export class Upgrades {
     });
   }
 
-  /** The visitor's address, or the HTTP status that turns them away. */
-  #admit(request: IncomingMessage): { readonly address: string } | { readonly refused: number } {
+  /** What the visitor is counted by (null: not at all), or the HTTP status that turns them away. */
+  #admit(request: IncomingMessage): { readonly network: string | null } | { readonly refused: number } {
     const judgement = this.#site.judge(request);
     if (!judgement.ok) return { refused: judgement.status };
     if (request.url !== socketPath) return { refused: 404 };
-    const { whole, address } = judgement.visit;
+    const { whole, network } = judgement.visit;
     if (!whole) return { refused: 403 };
     if (!offered(request).includes(subprotocol)) return { refused: 400 };
-    const crowded = (this.#byAddress.get(address) ?? 0) >= limits.connections && !isLoopback(address);
-    return crowded ? { refused: 429 } : { address };
+    return network !== null && this.#isCrowded(network) ? { refused: 429 } : { network };
   }
 
-  #leave(address: string): void {
-    const count = (this.#byAddress.get(address) ?? 1) - 1;
-    if (count > 0) this.#byAddress.set(address, count);
-    else this.#byAddress.delete(address);
+  #isCrowded(network: string): boolean {
+    return (
+      this.#connections.isFull(network) || this.#greetings.isFull(network) || !this.#arrivals.allows(network)
+    );
   }
 
   /** Ends every socket, signed in or not. */
@@ -106,8 +119,4 @@ export class Upgrades {
 
 function offered(request: IncomingMessage): string[] {
   return (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
-}
-
-function isLoopback(address: string): boolean {
-  return address === "::1" || address.startsWith("127.");
 }
