@@ -10,6 +10,7 @@ import {
 } from "@snug/crypto/identity";
 import { signStatement } from "@snug/crypto/sealing";
 import {
+  AccountId,
   DeviceId,
   LibraryView,
   type OperationName,
@@ -20,6 +21,7 @@ import {
   randomId,
   SnugError,
   type SocketOperation,
+  sha256,
   type TitleId,
   toBase64url,
 } from "@snug/protocol";
@@ -63,6 +65,8 @@ const matrix: Readonly<Record<OperationName, Expected>> = {
   "invite-revoke": inside("ok", "not-found"),
   "token-create": inside("ok", "ok"),
   "grant-create": inside("ok", "ok"),
+  "block-set": inside("policy", "ok"),
+  "block-list": inside("ok", "nothing"),
   "sign-out": inside("ok", "ok"),
   // This server never was restored; a restored one is asked in the tests of D20–D22.
   "restore-statements": inside("policy", "policy"),
@@ -90,6 +94,8 @@ interface Things {
   readonly admit: string;
   readonly statement: Uint8Array;
   readonly delivered: string;
+  /** Whom the person has blocked. */
+  readonly blocked: AccountId;
 }
 
 const bodies: Readonly<Record<SocketOperation, (of: Things, fresh: () => number) => unknown>> = {
@@ -110,6 +116,9 @@ const bodies: Readonly<Record<SocketOperation, (of: Things, fresh: () => number)
   "invite-revoke": ({ inviteHash }) => ({ hash: inviteHash }),
   "token-create": () => ({}),
   "grant-create": ({ title }) => ({ title }),
+  // Nobody blocks themselves; anybody may block and unblock anybody else.
+  "block-set": ({ person }) => ({ account: person.account, blocked: false }),
+  "block-list": () => ({}),
   "sign-out": () => ({}),
   "restore-statements": () => ({ from: 0, entries: [], checkpoint: "" }),
   "restore-compare": ({ person }) => ({ stream: person.inbox, seqs: [1] }),
@@ -135,9 +144,14 @@ function someRow({ account, created, inbox, incarnation }: RawPerson): Row {
 /** "nothing" is an answer without what was asked for. */
 async function answerOf(work: Promise<unknown>, of: Things): Promise<string> {
   try {
-    const answer = (await work) as Partial<ResponseOf<"invite-list"> & ResponseOf<"delivery-read">>;
-    const lists = [answer.invites?.map(({ hash }) => hash), answer.delivered] as (string[] | undefined)[];
-    const wanted = [of.inviteHash, of.delivered];
+    const answer = (await work) as Partial<
+      ResponseOf<"invite-list"> & ResponseOf<"delivery-read"> & ResponseOf<"block-list">
+    >;
+    const lists: (string[] | undefined)[] = [
+      answer.invites?.map(({ hash }) => hash),
+      ...[answer.delivered, answer.accounts],
+    ];
+    const wanted: string[] = [of.inviteHash, of.delivered, of.blocked];
     return lists.some((list) => list && !list.some((one) => wanted.includes(one))) ? "nothing" : "ok";
   } catch (error) {
     if (error instanceof SnugError) return error.code;
@@ -290,6 +304,10 @@ async function thingsOf(
   const { seq } = await wire.request("submit", letter);
   await using reader = await bob.connect();
   await reader.request("stream-cursor", { stream: bob.inbox, incarnation: bob.incarnation, seq });
+  // Somebody who is asked about nowhere else.
+  const { entries } = await wire.request("directory-read", { from: 3 });
+  const nobody = AccountId.parse(await sha256(entries[0]?.statement ?? new Uint8Array()));
+  await wire.request("block-set", { account: nobody, blocked: true });
   const secret = inviteOpen
     ? (await inviteRaw(wire, alice.account)).secret
     : crypto.getRandomValues(new Uint8Array(16));
@@ -301,5 +319,6 @@ async function thingsOf(
     admit: toBase64url(admit),
     statement,
     delivered: letter.id,
+    blocked: nobody,
   };
 }

@@ -48,6 +48,8 @@ export const limits = {
   statements: 256,
   /** Invites of one account that can still be used. */
   invites: 100,
+  /** People whose letters one account does not take. */
+  blocks: 1000,
   /** An invite's life. */
   invite: 7 * 24 * 3_600_000,
   /** The setup link's life. */

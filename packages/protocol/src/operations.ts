@@ -185,6 +185,24 @@ export const operations = define({
     errors: ["not-found"],
     rate: changing,
   },
+  /** Whether the own account takes letters from another; the same for all its devices. */
+  "block-set": {
+    transport: "socket",
+    who: "member",
+    request: z.strictObject({ account: AccountId, blocked: z.boolean() }),
+    response: empty,
+    errors: ["not-found", "policy", "quota", "forbidden"],
+    rate: changing,
+  },
+  /** From whom the own account takes no letters. */
+  "block-list": {
+    transport: "socket",
+    who: "member",
+    request: empty,
+    response: z.strictObject({ accounts: z.array(AccountId).max(limits.blocks) }),
+    errors: ["forbidden"],
+    rate: reading,
+  },
   /** A short-lived bearer token for HTTP, for this device. */
   "token-create": {
     transport: "socket",

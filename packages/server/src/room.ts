@@ -1,4 +1,5 @@
 import type { AccountId, DeviceId, Hash, TitleDetail, TitleId } from "@snug/protocol";
+import type { Blocks } from "./blocks.ts";
 import type { DirectoryLog } from "./directoryLog.ts";
 import type { Metrics } from "./metrics/metrics.ts";
 import type { Passes } from "./passes.ts";
@@ -15,6 +16,7 @@ export interface Room {
   readonly passes: Passes;
   readonly connections: Connections;
   readonly rates: Rates;
+  readonly blocks: Blocks;
   readonly titles: Titles;
   readonly facts: RoomFacts;
   readonly metrics: Metrics;

@@ -1,5 +1,6 @@
 import { type Hash, Incarnation, limits, randomId, type ServerId } from "@snug/protocol";
 import { announce } from "./announcing.ts";
+import { Blocks } from "./blocks.ts";
 import { DirectoryLog } from "./directoryLog.ts";
 import { type DataFolder, isFolder, openFolder } from "./folder.ts";
 import { Health } from "./health.ts";
@@ -23,7 +24,7 @@ import { Site } from "./site.ts";
 import { Connections } from "./socket/connections.ts";
 import { Upgrades } from "./socket/upgrades.ts";
 import { StartError } from "./startError.ts";
-import { makeDatabase } from "./store/schema.ts";
+import { makeDatabase, upgradeDatabase } from "./store/schema.ts";
 import { openWorker, SqliteStore } from "./store/sqliteStore.ts";
 import { openOwnIdentity, ownCertificates } from "./tls/authority.ts";
 import { type CertificateNews, type CertificateSource, Certificates } from "./tls/certificates.ts";
@@ -101,6 +102,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   const bundle = options.web === undefined ? undefined : await readBundle(options.web);
   const port = started.use(await Port.bind(options.host, options.port, (peer) => site.isCounted(peer)));
   const folder = started.use(await openData(options.data, site));
+  upgradeDatabase(folder.paths.database);
   const source = given ?? (await ownCertificates(folder.paths.tls, () => site.certificateNames()));
   const logger = new Logger(options.log);
   const metrics = new Metrics();
@@ -127,7 +129,8 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   );
   const authority = site.proxied ? null : (certificates.current.authority?.hash ?? null);
   const restoring = await Restoring.open(store, log, () => Date.now());
-  const room = makeRoom({ store, log, restoring, library, site, addresses, authority, metrics });
+  const blocks = await Blocks.open(store);
+  const room = makeRoom({ store, log, restoring, blocks, library, site, addresses, authority, metrics });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);
   if (bundle) bundleRoutes(app, bundle);
@@ -253,13 +256,14 @@ function makeRoom(of: {
   readonly store: SqliteStore;
   readonly log: DirectoryLog;
   readonly restoring: Restoring;
+  readonly blocks: Blocks;
   readonly library: Library;
   readonly site: Site;
   readonly addresses: string[];
   readonly authority: Hash | null;
   readonly metrics: Metrics;
 }): Room {
-  const { store, log, restoring, library, site, addresses, authority, metrics } = of;
+  const { store, log, restoring, blocks, library, site, addresses, authority, metrics } = of;
   const now = (): number => Date.now();
   const connections = new Connections();
   log.onLeaf = (leaf) => announce(connections, leaf);
@@ -267,7 +271,7 @@ function makeRoom(of: {
   library.onChange((revision) => connections.broadcast("library", { revision }));
   const facts = { serverName: site.name, addresses, authority };
   return {
-    ...{ store, log, restoring, connections, facts, metrics, now },
+    ...{ store, log, restoring, blocks, connections, facts, metrics, now },
     passes: new Passes(store, log, now),
     rates: new Rates(now),
     titles: library,

@@ -422,6 +422,8 @@ describe("rates", { timeout: 120_000 }, () => {
       "invite-create": { hash, uses: 1, lifetime: 60_000 },
       "invite-list": {},
       "invite-revoke": { hash: toBase64url(new Uint8Array(32).fill(9)) as never },
+      "block-set": { account: bob.account, blocked: false },
+      "block-list": {},
       "token-create": {},
       "grant-create": { title: "AAAAAAAAAAAAAAAAAAAAAA" as never },
     } as const;

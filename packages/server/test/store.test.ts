@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { Incarnation, randomId, SnugError } from "@snug/protocol";
+import { type Hash, Incarnation, randomId, SnugError } from "@snug/protocol";
 import { StartError } from "../src/startError.ts";
 import { faultOf } from "../src/store/faults.ts";
-import { makeDatabase } from "../src/store/schema.ts";
+import { makeDatabase, upgradeDatabase } from "../src/store/schema.ts";
 import { SqliteStore } from "../src/store/sqliteStore.ts";
 import { type StoreUnderTest, storeContract } from "./storeContract.ts";
 
@@ -57,10 +57,34 @@ test("D7: a full disk is said as such, before anything is acknowledged; other fa
 test("P24: a database of a newer schema is refused", async () => {
   await using under = await makeSqlite();
   const newer = new DatabaseSync(under.path);
-  newer.exec("PRAGMA user_version=2");
+  newer.exec("PRAGMA user_version=3");
   newer.close();
   assert.throws(
     () => new SqliteStore(under.path),
     (error) => error instanceof StartError && /newer Snug/.test(error.message),
   );
+  assert.throws(() => upgradeDatabase(under.path), StartError);
+});
+
+test("P24: a database of version 1 is brought up to date in one step, and keeps what it has", async () => {
+  await using under = await makeSqlite();
+  const hash = "A".repeat(43) as Hash;
+  const link = { hash, account: null, usesLeft: 1, created: 1, expires: 2 };
+  {
+    await using store = await under.open();
+    await store.replaceSetupLink(link);
+  }
+  const older = new DatabaseSync(under.path);
+  // What version 2 added.
+  older.exec("DROP TABLE blocks; PRAGMA user_version=1");
+  older.close();
+  assert.throws(
+    () => new SqliteStore(under.path),
+    (error) => error instanceof StartError && /older Snug/.test(error.message),
+  );
+  upgradeDatabase(under.path);
+  upgradeDatabase(under.path);
+  await using store = await under.open();
+  assert.deepEqual({ ...(await store.invite(hash)) }, link);
+  assert.deepEqual(await store.blocks(), []);
 });

@@ -337,6 +337,22 @@ const owed: Readonly<Record<string, Owed>> = {
     assert.equal(await store.invite(invite.hash), undefined);
   },
 
+  "D30: who blocks whom is kept once, bounded by account, and taken back": async (store, alice, bob) => {
+    const [block, other] = [bob.account, random256(AccountId)].map((blocked) => ({
+      account: alice.account,
+      blocked,
+    }));
+    assert.ok(block && other);
+    await store.addBlock(block, 1);
+    await store.addBlock(block, 1);
+    await refuses("quota", store.addBlock(other, 1));
+    await store.addBlock({ account: bob.account, blocked: alice.account }, 1);
+    assert.equal((await store.blocks()).length, 2);
+    await store.removeBlock(other);
+    await store.removeBlock(block);
+    assert.deepEqual(await store.blocks(), [{ account: bob.account, blocked: alice.account }]);
+  },
+
   "P23: there is one setup link; a new one voids the former": async (store) => {
     const link = (): { hash: Hash; account: null; usesLeft: number; created: number; expires: number } => ({
       ...{ hash: random256(Hash), account: null, usesLeft: 1, created: now, expires: now + day },

@@ -10,7 +10,7 @@ import {
 import { cutDirectoryPage } from "../directoryLog.ts";
 import type { BroughtStatements } from "../restoring.ts";
 import type { Principal, Room } from "../room.ts";
-import type { MessageRef } from "../store/store.ts";
+import type { Appended, MessageRef, NewRow } from "../store/store.ts";
 
 const quota = {
   rows: limits.inboxRows,
@@ -57,7 +57,8 @@ export const handlers: Handlers = {
     const { account, device } = principal;
     room.restoring.mustTakeLetters(owner, device);
     const row = { stream, kind, account, device, id, counter, sealed, expires, now: room.now() };
-    const { seq, rowHash, accepted, fresh } = await room.store.append(row, quota);
+    const append = room.blocks.has(owner, account) ? refuseBlocked : appendLetter;
+    const { seq, rowHash, accepted, fresh } = await append(room, row);
     if (fresh) {
       room.metrics.accepted.value++;
       room.connections.appended(owner, fresh);
@@ -103,6 +104,23 @@ export const handlers: Handlers = {
   async "invite-revoke"({ room, principal }, { hash }) {
     await room.store.removeInvite(principal.account, hash);
     return {};
+  },
+
+  async "block-set"({ room, principal }, { account, blocked }) {
+    mustBeFull(principal);
+    if (account === principal.account) throw new SnugError("policy", "nobody blocks themselves");
+    if (!room.log.directory.accounts.has(account)) {
+      throw new SnugError("not-found", "nobody here has this account");
+    }
+    await (blocked
+      ? room.blocks.add(principal.account, account)
+      : room.blocks.remove(principal.account, account));
+    return {};
+  },
+
+  async "block-list"({ room, principal }) {
+    mustBeFull(principal);
+    return { accounts: room.blocks.of(principal.account) };
   },
 
   async "token-create"({ room, principal }) {
@@ -163,6 +181,22 @@ export async function restoreStatements(
 ): Promise<ResponseOf<"restore-statements">> {
   restoring.mustBeRestored();
   return { size: await brought.take(log, { ...body, now: now() }) };
+}
+
+const nothing = { rows: 0, bytes: 0, senderRows: 0, senderBytes: 0 } as const;
+
+function appendLetter(room: Room, row: NewRow): Promise<Appended> {
+  return room.store.append(row, quota);
+}
+
+/** What the server has already is answered (D5); nothing else fits. */
+async function refuseBlocked(room: Room, row: NewRow): Promise<Appended> {
+  try {
+    return await room.store.append(row, nothing);
+  } catch (cause) {
+    if (!(cause instanceof SnugError) || cause.code !== "quota") throw cause;
+    throw new SnugError("policy", "the recipient does not take letters from you", { cause });
+  }
 }
 
 /** A send-only device writes letters and nothing else. */

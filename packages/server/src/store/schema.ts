@@ -3,7 +3,16 @@ import type { Incarnation } from "@snug/protocol";
 import { StartError } from "../startError.ts";
 
 /** Raised with every change of the tables; a database of a higher one is refused. */
-const schemaVersion = 1;
+const schemaVersion = 2;
+
+/** Whose letters an account does not take. */
+const blocks = `
+CREATE TABLE blocks (
+  account TEXT NOT NULL, blocked TEXT NOT NULL, PRIMARY KEY (account, blocked)) WITHOUT ROWID;
+`;
+
+/** What leads from one version to the next: the version that it leads to, and what is new in it. */
+const steps: readonly (readonly [version: number, changes: string])[] = [[2, blocks]];
 
 // Rows lie in the order in which they came (a clustered key would cost four times as much); bodies apart, because the
 // record against doubles outlives them.
@@ -39,7 +48,7 @@ CREATE TABLE passes (
   hash TEXT PRIMARY KEY, kind TEXT NOT NULL, account TEXT NOT NULL, device TEXT NOT NULL, title TEXT,
   opened INTEGER, expires INTEGER NOT NULL);
 CREATE INDEX passes_by_device ON passes (device);
-`;
+${blocks}`;
 
 /** Makes the tables of a new data folder. */
 export function makeDatabase(path: string, incarnation: Incarnation): void {
@@ -53,6 +62,31 @@ export function makeDatabase(path: string, incarnation: Incarnation): void {
   }
 }
 
+/**
+ * Brings the database of an older version up to date, each step in one transaction with its number: whatever ends the
+ * process, the next start goes on from there. Throws StartError for a newer one, which is left as it is.
+ */
+export function upgradeDatabase(path: string): void {
+  const database = openDatabase(path);
+  try {
+    const before = versionOf(database, path);
+    for (const [version, changes] of steps) {
+      if (version > before) database.exec(`BEGIN; ${changes} PRAGMA user_version=${version}; COMMIT`);
+    }
+  } finally {
+    database.close();
+  }
+}
+
+/** Throws StartError for a newer version than this program's. */
+function versionOf(database: DatabaseSync, path: string): number {
+  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
+  if (version <= schemaVersion) return version;
+  throw new StartError(
+    `the database ${path} was made by a newer Snug (version ${version}, this one knows ${schemaVersion})`,
+  );
+}
+
 /** Opens for writing: WAL, every commit fsynced before it returns. */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 5000 });
@@ -62,15 +96,16 @@ export function openDatabase(path: string): DatabaseSync {
   return database;
 }
 
-/** Opens for reading, in a connection of its own; sees whatever is committed. */
+/** Opens for reading, in a connection of its own; sees whatever is committed. Throws StartError for another version. */
 export function openReader(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
-  const version = Number(database.prepare("PRAGMA user_version").get()?.user_version);
-  if (version > schemaVersion) {
-    database.close();
+  try {
+    if (versionOf(database, path) === schemaVersion) return database;
     throw new StartError(
-      `the database ${path} was made by a newer Snug (version ${version}, this one knows ${schemaVersion})`,
+      `the database ${path} was made by an older Snug; starting the server brings it up to date`,
     );
+  } catch (cause) {
+    database.close();
+    throw cause;
   }
-  return database;
 }

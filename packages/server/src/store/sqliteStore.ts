@@ -17,6 +17,7 @@ import { type Restored, type RestoredStatements, readRestored, type UsedCounter 
 import { openReader } from "./schema.ts";
 import type {
   Appended,
+  Block,
   Invite,
   MessageRef,
   NewAccount,
@@ -274,6 +275,20 @@ export class SqliteStore implements Store {
 
   probe(): Promise<void> {
     return this.#write("probe");
+  }
+
+  async blocks(): Promise<Block[]> {
+    return this.#all("SELECT account, blocked FROM blocks").map(
+      (found) => ({ ...found }) as unknown as Block,
+    );
+  }
+
+  addBlock(block: Block, most: number): Promise<void> {
+    return this.#write("addBlock", block, most);
+  }
+
+  removeBlock(block: Block): Promise<void> {
+    return this.#write("removeBlock", block);
   }
 
   sweep(now: number): Promise<void> {

@@ -85,6 +85,12 @@ export type Pass = {
   | { readonly kind: "grant"; readonly title: TitleId; readonly opened: number | null }
 );
 
+/** An account that takes no letters from another. */
+export interface Block {
+  readonly account: AccountId;
+  readonly blocked: AccountId;
+}
+
 /** How many rows, and how many of their sealed bytes, may wait for one account; and of one other account among them. */
 export interface Quota {
   readonly rows: number;
@@ -160,6 +166,12 @@ export interface Store extends AsyncDisposable {
   endRestoring(): Promise<void>;
   /** Writes something that nobody reads: whether the disk takes it is the answer. */
   probe(): Promise<void>;
+
+  /** Who takes no letters from whom. */
+  blocks(): Promise<readonly Block[]>;
+  /** Throws `quota` above `most` of the account's. Twice the same is the same. */
+  addBlock(block: Block, most: number): Promise<void>;
+  removeBlock(block: Block): Promise<void>;
 
   /** Erases bodies by D12 and D13 and forgets what has expired. */
   sweep(now: number): Promise<void>;

@@ -6,6 +6,7 @@ import { firstPrevious, rowHashInput } from "@snug/protocol/rowHash";
 import { type Head, Heads, type Waiting } from "./heads.ts";
 import { type RestoredStatements, RestoredWrites, type UsedCounter } from "./restored.ts";
 import type {
+  Block,
   Invite,
   MessageRef,
   NewAccount,
@@ -298,6 +299,22 @@ export class Writes {
       `INSERT INTO meta VALUES ('probed', '1')
         ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1`,
     );
+  }
+
+  addBlock({ account, blocked }: Block, most: number): void {
+    const others = this.#get(
+      "SELECT count(*) AS n FROM blocks WHERE account = ? AND blocked <> ?",
+      account,
+      blocked,
+    );
+    if (Number(others?.n) >= most) {
+      throw new SnugError("quota", `${most} blocked people are the most; unblock somebody first`);
+    }
+    this.#run("INSERT INTO blocks VALUES (?, ?) ON CONFLICT DO NOTHING", account, blocked);
+  }
+
+  removeBlock({ account, blocked }: Block): void {
+    this.#run("DELETE FROM blocks WHERE account = ? AND blocked = ?", account, blocked);
   }
 
   sweep(now: number): void {
