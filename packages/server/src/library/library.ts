@@ -1,9 +1,8 @@
 import { mkdir, stat } from "node:fs/promises";
-import { getCompileCacheDir } from "node:module";
-import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { type LibraryView, SnugError, type TitleDetail, type TitleId, type TitleView } from "@snug/protocol";
 import { StartError } from "../startError.ts";
+import { threadEnvironment } from "../threads.ts";
 import { type FoundBody, Link } from "./link.ts";
 import type { FileRequest, WorkerOptions } from "./messages.ts";
 
@@ -35,16 +34,10 @@ const startWorker: StartWorker = (workerData) =>
   new Worker(new URL("./worker.ts", import.meta.url), {
     workerData,
     name: "library",
-    env: { ...process.env, ...compileCache() },
+    env: threadEnvironment(),
     // A hostile file may at worst end the worker, never the server.
     resourceLimits: { maxOldGenerationSizeMb: 512 },
   });
-
-/** The cache of compiled code, where the program keeps one: a thread does not inherit it. Its folder is named by version. */
-function compileCache(): { NODE_COMPILE_CACHE?: string } {
-  const folder = getCompileCacheDir();
-  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) };
-}
 
 /**
  * Opens the library: resolves once the folder was walked and everything that was read in earlier runs is listed.

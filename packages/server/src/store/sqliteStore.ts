@@ -12,6 +12,7 @@ import {
   SnugError,
   type StreamId,
 } from "@snug/protocol";
+import { threadEnvironment } from "../threads.ts";
 import type { WriteCall, WriteName, WriteResult } from "./batch.ts";
 import { type Restored, type RestoredStatements, readRestored, type UsedCounter } from "./restored.ts";
 import { openReader } from "./schema.ts";
@@ -53,7 +54,11 @@ const pageRows = 64;
 
 /** The writer of a server: in a thread of its own. */
 export const openWorker: OpenWriter = (path, { settle, fail }) => {
-  const worker = new Worker(new URL("./writer.ts", import.meta.url), { workerData: { path } });
+  const worker = new Worker(new URL("./writer.ts", import.meta.url), {
+    workerData: { path },
+    name: "writer",
+    env: threadEnvironment(),
+  });
   worker.on("message", settle);
   worker.on("error", fail);
   return {
