@@ -155,7 +155,7 @@ export const operations = define({
     request: z.strictObject({ ids: z.array(MessageId).max(256) }),
     response: z.strictObject({ delivered: z.array(MessageId).max(256) }),
     errors: [],
-    rate: reading,
+    rate: { burst: 512, perSecond: 64 },
   },
   "invite-create": {
     transport: "socket",
