@@ -184,16 +184,15 @@ export class SqliteStore implements Store {
   }
 
   async delivered(account: AccountId, ids: readonly MessageId[]): Promise<MessageId[]> {
-    const isThere = (id: MessageId): boolean => {
-      const found = this.#get(
-        `SELECT count(*) AS sent, coalesce(sum(rows.seq <= streams.delivered), 0) AS delivered
-          FROM rows JOIN streams ON streams.id = rows.stream WHERE message = ? AND rows.account = ?`,
-        id,
-        account,
-      );
-      return Number(found?.sent) > 0 && found?.sent === found?.delivered;
-    };
-    return ids.filter(isThere);
+    const found = this.#all(
+      `SELECT message FROM json_each(?) CROSS JOIN rows ON message = json_each.value
+        JOIN streams ON streams.id = rows.stream WHERE rows.account = ?
+        GROUP BY message HAVING max(rows.seq > streams.delivered) = 0`,
+      JSON.stringify(ids),
+      account,
+    );
+    const there = new Set(found.map(({ message }) => message));
+    return ids.filter((id) => there.has(id));
   }
 
   async invite(hash: Hash): Promise<Invite | undefined> {
