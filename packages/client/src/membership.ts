@@ -93,6 +93,7 @@ export class Membership {
       people: this.people,
       seal: (of) => this.#seal(of),
       submit: (request) => this.connection.request("submit", request),
+      readDelivery: (request) => this.connection.request("delivery-read", request),
       isOnline: () => this.connection.state.is === "online",
       broken: (error) => this.#broken(error),
     });

@@ -45,6 +45,7 @@ export interface OutboxParts {
   readonly me: AccountId;
   readonly seal: Sealer;
   readonly submit: (request: RequestOf<"submit">) => Promise<ResponseOf<"submit">>;
+  readonly readDelivery: (request: RequestOf<"delivery-read">) => Promise<ResponseOf<"delivery-read">>;
   readonly isOnline: () => boolean;
   /** The store failed: nothing can be promised any more. */
   readonly broken: (error: unknown) => void;
@@ -63,6 +64,8 @@ export class Outbox {
   readonly #seen = new Map<StreamId, number>();
   readonly #waiters = new Map<MessageId, { resolve(): void; reject(error: Error): void }[]>();
   readonly #held = new Map<MessageId, SnugError>();
+  /** Told to be delivered while a copy under this id had no answer yet: what became of that is asked for behind it. */
+  readonly #early = new Set<MessageId>();
   #callOff: () => void = () => undefined;
   #place = 0;
 
@@ -216,7 +219,9 @@ export class Outbox {
     const { turns, letters, records } = this.#parts;
     await turns.run(async () => {
       const wanted = new Set(ids);
-      const found = [...this.#entries.values()].filter((entry) => entry.accepted && wanted.has(entry.id));
+      const named = [...this.#entries.values()].filter((entry) => wanted.has(entry.id));
+      const found = named.filter((entry) => entry.accepted);
+      for (const { id, accepted } of named) if (!accepted) this.#early.add(id);
       const changes: Change[] = found.map((entry) => put("outbox", numberKey(entry.place), null));
       const applies: (() => void)[] = [];
       for (const entry of found) {
@@ -336,7 +341,17 @@ export class Outbox {
     this.#held.delete(entry.id);
     for (const { resolve } of this.#waiters.get(entry.id) ?? []) resolve();
     this.#waiters.delete(entry.id);
+    if (this.#early.delete(entry.id)) this.#askAgain(entry.id).catch(this.#parts.broken);
     this.kick();
+  }
+
+  async #askAgain(id: MessageId): Promise<void> {
+    const answer = await this.#parts.readDelivery({ ids: [id] }).catch((error: unknown) => {
+      // Each connection asks for all that is not delivered.
+      if (error instanceof NetworkError || error instanceof SnugError) return { delivered: [] };
+      throw error;
+    });
+    await this.delivered(answer.delivered);
   }
 
   /** The entry sealed to the recipient's newest key and stored, or undefined when it is gone meanwhile. */
