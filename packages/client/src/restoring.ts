@@ -143,10 +143,18 @@ function words(of: {
   readonly restored: ResponseOf<"sign-in">["restored"];
 }): string {
   const when = of.restored ? ` of ${new Date(of.restored.backup).toISOString().slice(0, 16)} UTC` : "";
-  const letters = (count: number): string => (count === 1 ? "1 letter" : `${count} letters`);
-  const brought =
-    of.brought > 0 ? ` ${letters(of.brought)} that it had lost were brought back from here.` : "";
-  const again =
-    of.again > 0 ? ` ${letters(of.again)} of yours that had not arrived when it went are sent again.` : "";
+  const brought = counted(of.brought, {
+    one: "1 letter that it had lost was brought back from here.",
+    many: "letters that it had lost were brought back from here.",
+  });
+  const again = counted(of.again, {
+    one: "1 letter of yours that had not arrived by then is sent again.",
+    many: "letters of yours that had not arrived by then are sent again.",
+  });
   return `The server was restored from a backup${when.replace("T", " ")}.${brought}${again} Nothing that this device knows is lost; invites made before are void.`;
+}
+
+function counted(count: number, say: { readonly one: string; readonly many: string }): string {
+  if (count === 0) return "";
+  return count === 1 ? ` ${say.one}` : ` ${count} ${say.many}`;
 }

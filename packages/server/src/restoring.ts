@@ -35,7 +35,9 @@ export class Restoring {
   static async open(store: Store, log: DirectoryLog, now: () => number): Promise<Restoring> {
     const restored = await store.restored();
     const done = new Set(await store.restoredDevices());
-    return new Restoring({ store, log, now, restored, done });
+    const restoring = new Restoring({ store, log, now, restored, done });
+    await restoring.look();
+    return restoring;
   }
 
   /** Whether something is not taken yet. */
