@@ -121,6 +121,16 @@ function addServerCommands(program: Command): void {
       const { printSetupLink } = await import("./serve.ts");
       await printSetupLink(options.data, placeOf(command).output);
     });
+  program
+    .command("rotate-log-key")
+    .description("give the server a new key to sign its directory with; clients follow by themselves")
+    .helpGroup("Server:")
+    .addOption(dataOption())
+    .action(async (options: { data: string }, command: Command) => {
+      refuseHome(command);
+      const { changeLogKey } = await import("./serve.ts");
+      await changeLogKey(options.data, placeOf(command).output);
+    });
 }
 
 function addBackupCommands(program: Command): void {

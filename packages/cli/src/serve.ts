@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type RunningServer, requestSetupLink, startServer } from "@snug/server";
+import { type RunningServer, requestLogKeyRotation, requestSetupLink, startServer } from "@snug/server";
 import { announcement } from "./announcement.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -92,4 +92,11 @@ async function untilSignal(): Promise<void> {
 export async function printSetupLink(data: string, output: Output): Promise<void> {
   const setupLink = await requestSetupLink(resolve(data));
   await output.data({ setupLink }, setupLink);
+}
+
+/** Changes the log key of a data folder, through the server that runs on it or without one. */
+export async function changeLogKey(data: string, output: Output): Promise<void> {
+  const { x } = await requestLogKeyRotation(resolve(data));
+  await output.data({ logKey: x }, x);
+  output.say("snug: the log key was changed; older backups don't have the new one: make a backup now");
 }

@@ -25,6 +25,7 @@ function person(account: AccountId, name: string, change: Partial<Person> = {}):
     role: "member",
     trust: { how: "unverified" },
     removed: false,
+    removedBy: null,
     notice: null,
     newer: false,
     ...change,

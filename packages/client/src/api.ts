@@ -24,10 +24,24 @@ export interface Person {
   readonly role: "admin" | "member";
   readonly trust: Trust;
   readonly removed: boolean;
+  /** The administrator who removed it; null while it is there, and when it has left by itself. */
+  readonly removedBy: AccountId | null;
   /** A quiet notice, in words ("renewed their keys with the recovery code"), or null. */
   readonly notice: string | null;
   /** The account has statements this version doesn't understand; nothing new is sent to it. */
   readonly newer: boolean;
+}
+
+/** One device of an account, as the directory tells. Times in ms since 1970. */
+export interface DeviceView {
+  readonly device: DeviceId;
+  readonly rights: "full" | "send-only";
+  /** When it ends by itself; null: open-ended. */
+  readonly ends: number | null;
+  /** By the clock of who introduced it. */
+  readonly added: number;
+  /** Who ended it for good: its account, or an administrator; null while nobody has. */
+  readonly endedBy: AccountId | null;
 }
 
 /** A letter as shown. Times in ms since 1970; they order nothing (`order` does). */
@@ -141,6 +155,17 @@ export interface Client {
   /** After a loud key change: go on with the new keys, as unverified. Held letters are sealed anew. */
   acceptNewKeys(account: AccountId): Promise<void>;
   dismissNotice(id: number): Promise<void>;
+
+  /** All devices that an account ever had, oldest first. */
+  devices(account: AccountId): Promise<readonly DeviceView[]>;
+  /**
+   * What only an administrator may do, each by a signed statement that everybody sees. Resolve once it is in the own
+   * directory; throw SnugError `forbidden` (no administrator, or about oneself), `conflict` (nobody there, ended
+   * already), `policy` (the last administrator), NetworkError while offline.
+   */
+  removeAccount(account: AccountId): Promise<void>;
+  endDevice(account: AccountId, device: DeviceId): Promise<void>;
+  setRole(account: AccountId, role: "admin" | "member"): Promise<void>;
 
   title(id: TitleId): Promise<TitleDetail>;
   /** Browser: makes sure that the cookie for /m/me/… is there. Node: nothing to do. */

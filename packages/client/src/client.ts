@@ -1,6 +1,7 @@
-import type { AccountId, MessageId } from "@snug/protocol";
+import type { AccountId, DeviceId, MessageId } from "@snug/protocol";
 import { limits, SnugError, textProblem } from "@snug/protocol";
-import type { Client, ClientState, InviteLook, Letter } from "./api.ts";
+import { devicesOf } from "./administration.ts";
+import type { Client, ClientState, DeviceView, InviteLook, Letter } from "./api.ts";
 import { join, lookAtInvite } from "./joining.ts";
 import { Membership } from "./membership.ts";
 import type { Platform } from "./platform.ts";
@@ -164,6 +165,22 @@ class Device implements Client {
 
   async dismissNotice(id: number): Promise<void> {
     await this.#joined().notices.dismiss(id);
+  }
+
+  async devices(account: AccountId): Promise<readonly DeviceView[]> {
+    return devicesOf(this.#joined().log.account(account));
+  }
+
+  async removeAccount(account: AccountId): Promise<void> {
+    await this.#joined().administer("account-remove", { account });
+  }
+
+  async endDevice(account: AccountId, device: DeviceId): Promise<void> {
+    await this.#joined().administer("device-end", { account, device });
+  }
+
+  async setRole(account: AccountId, role: "admin" | "member"): Promise<void> {
+    await this.#joined().administer("role", { account, role });
   }
 
   async title(id: Parameters<Client["title"]>[0]): ReturnType<Client["title"]> {

@@ -36,6 +36,8 @@ export interface Hooks {
   /** `event` never is the hello. */
   event(event: Event): void;
   changed(): void;
+  /** The server has closed the link because this device was ended: why going on is over. */
+  ended(): Stop | Promise<Stop>;
   /** The link is signed in and caught up. */
   online(): void;
 }
@@ -150,7 +152,7 @@ export class Connection {
     if (end.code === closeCodes.replaced) {
       this.stop(new Stop("replaced", "another program signed in with this device's keys"));
     } else if (end.code === closeCodes.signedOut) {
-      this.stop(new Stop("unauthenticated", "this device was signed out"));
+      this.#closedAsEnded(this.#hooks.ended());
     } else {
       this.#link = null;
       this.#callOff();
@@ -159,6 +161,11 @@ export class Connection {
       this.#callOff = this.#platform.after(delay, () => this.#connect());
       this.#enter({ is: "offline", why: end.why, retryAt: this.#platform.now() + delay });
     }
+  }
+
+  #closedAsEnded(stop: Stop | Promise<Stop>): void {
+    if (stop instanceof Stop) this.stop(stop);
+    else void stop.then((known) => !this.#closed && this.stop(known));
   }
 
   #enter(state: ConnectionState): void {

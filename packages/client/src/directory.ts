@@ -1,16 +1,21 @@
 import {
   type Account,
+  type AccountChange,
   type Change as Applied,
   applyStatements,
   compareCheckpoint,
   type Directory,
   emptyDirectory,
+  logKeyAt,
   openCheckpoint,
+  openShownCheckpoint,
+  unverifiedSize,
 } from "@snug/crypto/identity";
 import {
   type AccountId,
   type DirectoryEntry,
   decodeStatement,
+  type Ed25519Public,
   type EventOf,
   type Hash,
   limits,
@@ -26,9 +31,17 @@ import type { Change } from "./store.ts";
 import { Turns } from "./turns.ts";
 
 /** One statement that has been verified. */
-export interface Step extends Applied {
+export interface Step extends AccountChange {
   readonly hash: Hash;
   readonly content: StatementContent;
+}
+
+/** Verified leaves: the statements among them, and whether one put another log key into office. */
+export interface News {
+  readonly steps: readonly Step[];
+  readonly newLogKey: boolean;
+  /** Nothing was known before, so these are history, no news. */
+  readonly first: boolean;
 }
 
 /** What somebody makes of new statements: records to be kept in the same transaction, then what follows in memory. */
@@ -38,8 +51,7 @@ export interface Judgement {
 }
 
 export interface DirectoryHooks {
-  /** `first`: nothing was known before, so these statements are history, no news. */
-  judge(steps: readonly Step[], after: Directory, first: boolean): Promise<Judgement>;
+  judge(news: News, after: Directory): Promise<Judgement>;
   changed(): void;
 }
 
@@ -67,6 +79,16 @@ export class DirectoryLog {
   /** The newest checkpoint that matched our own replay. */
   get checkpoint(): string {
     return this.#checkpoint;
+  }
+
+  /** The key that signs checkpoints now; what new links carry. */
+  get logKey(): Ed25519Public {
+    return logKeyAt(this.#directory.logKeys, this.#room.logKey, this.#directory.size);
+  }
+
+  /** Resolves when what was read or pushed so far is taken. */
+  idle(): Promise<void> {
+    return this.#turns.idle();
   }
 
   /** Throws SnugError `not-found`. */
@@ -143,7 +165,7 @@ export class DirectoryLog {
   /** A push. Whatever doesn't continue exactly from what is held is read anew. */
   async push(event: EventOf<"directory">, link: Pick<Link, "request">): Promise<void> {
     const taken = await this.#turns.run(async () => {
-      const { size } = await this.#open(event.checkpoint);
+      const size = unverifiedSize(event.checkpoint);
       if (event.from !== this.#directory.size || size !== event.from + event.entries.length) return false;
       await this.#take(event.entries, event.checkpoint);
       return true;
@@ -153,11 +175,16 @@ export class DirectoryLog {
 
   /**
    * Compares a checkpoint that somebody else was given with the own log (DESIGN 9, "two histories").
-   * Throws SnugError `malformed`/`forbidden` when the log key did not sign it, Stop when the histories differ.
+   * Throws SnugError `malformed`/`forbidden` when no log key signed it, Stop when the histories differ.
    */
   async compare(text: string, whose: string, link: Pick<Link, "request">): Promise<void> {
-    const checkpoint = await this.#open(text);
-    if (checkpoint.size > this.#directory.size) await this.catchUp(link);
+    // Which key is to have signed it, the log says that reaches so far.
+    if (unverifiedSize(text) > this.#directory.size) await this.catchUp(link);
+    const { server, logKey: first } = this.#room;
+    const checkpoint = await openShownCheckpoint(text, { server, first, terms: this.#directory.logKeys });
+    if (checkpoint.is === "appointed") {
+      throw new Stop("two-histories", `the server has given ${whose} another log key than us`);
+    }
     const verdict = await compareCheckpoint(this.#directory.tree, checkpoint);
     if (verdict === "newer") {
       throw new Stop(
@@ -174,7 +201,8 @@ export class DirectoryLog {
     const { size } = this.#directory;
     const applied = await this.#apply(entries);
     await this.#match(applied.directory, text);
-    const judgement = await this.#hooks.judge(applied.steps, applied.directory, size === 0);
+    const { steps, newLogKey } = applied;
+    const judgement = await this.#hooks.judge({ steps, newLogKey, first: size === 0 }, applied.directory);
     if (entries.length > 0 || text !== this.#checkpoint) {
       await this.#records.commit([
         ...entries.map((entry, at) => put("directory", numberKey(size + at), { ...entry })),
@@ -189,7 +217,7 @@ export class DirectoryLog {
   }
 
   async #match(directory: Directory, text: string): Promise<void> {
-    const checkpoint = await this.#open(text).catch((cause: unknown) => {
+    const checkpoint = await this.#open(directory, text).catch((cause: unknown) => {
       throw new Stop("directory", `a checkpoint that the pinned log key did not sign (${String(cause)})`);
     });
     if (checkpoint.size < directory.size) throw rolledBack(checkpoint.size, directory.size);
@@ -202,16 +230,17 @@ export class DirectoryLog {
     }
   }
 
-  async #apply(entries: readonly DirectoryEntry[]): Promise<{ directory: Directory; steps: Step[] }> {
+  async #apply(entries: readonly DirectoryEntry[]): Promise<Replayed> {
     const statements = entries.map(({ statement }) => statement);
     try {
       const { directory, changes } = await applyStatements(this.#directory, statements);
       const steps: Step[] = [];
       for (const [at, change] of changes.entries()) {
+        if (!change) continue;
         const statement = statements[at] ?? new Uint8Array();
         steps.push({ ...change, hash: await sha256(statement), content: decodeStatement(statement).content });
       }
-      return { directory, steps };
+      return { directory, steps, changes, newLogKey: changes.includes(null) };
     } catch (cause) {
       if (!(cause instanceof SnugError)) throw cause;
       const code = cause.code === "upgrade" ? "upgrade" : "directory";
@@ -219,17 +248,28 @@ export class DirectoryLog {
     }
   }
 
-  #keep(applied: { directory: Directory; steps: Step[] }, entries: readonly DirectoryEntry[]): void {
+  #keep(applied: Replayed, entries: readonly DirectoryEntry[]): void {
     this.#directory = applied.directory;
-    applied.steps.forEach(({ account }, at) => {
+    applied.changes.forEach((change, at) => {
       const inbox = entries[at]?.inbox;
-      if (inbox) this.#inboxes.set(account, inbox);
+      if (change && inbox) this.#inboxes.set(change.account, inbox);
     });
   }
 
-  #open(text: string): Promise<{ size: number; root: Uint8Array }> {
-    return openCheckpoint(text, { server: this.#room.server, logPublic: this.#room.logKey });
+  async #open(directory: Directory, text: string): Promise<{ size: number; root: Uint8Array }> {
+    const { server, logKey: first } = this.#room;
+    return openCheckpoint(text, {
+      server,
+      logPublic: logKeyAt(directory.logKeys, first, unverifiedSize(text)),
+    });
   }
+}
+
+interface Replayed {
+  readonly directory: Directory;
+  readonly changes: readonly Applied[];
+  readonly steps: readonly Step[];
+  readonly newLogKey: boolean;
 }
 
 function rolledBack(now: number, before: number): Stop {

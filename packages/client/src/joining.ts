@@ -1,8 +1,9 @@
-import { admitOf, openCheckpoint, serverIdOf } from "@snug/crypto/identity";
+import { admitOf, firstLogKey, openCheckpoint } from "@snug/crypto/identity";
 import { createAccount } from "@snug/crypto/sealing";
 import {
   decodeInviteLink,
   decodeStatement,
+  type Ed25519Public,
   fromBase64url,
   type Invite,
   type ResponseOf,
@@ -24,6 +25,8 @@ const joinPause = 1_000;
 export interface Looked extends InviteLook {
   readonly invite: Invite;
   readonly address: Address;
+  /** The server's first log key. */
+  readonly logKey: Ed25519Public;
 }
 
 /**
@@ -32,15 +35,13 @@ export interface Looked extends InviteLook {
  */
 export async function lookAtInvite(platform: Platform, link: string): Promise<Looked> {
   const invite = decodeInviteLink(link);
-  if ((await serverIdOf(invite.logKey)) !== invite.server) {
-    throw new SnugError("invite-invalid", "the link's log key is not its server's");
-  }
   await openCheckpoint(invite.checkpoint, { server: invite.server, logPublic: invite.logKey });
   const admit = toBase64url(await admitOf(invite.secret));
   const { address, look } = await firstAnswer(platform, invite, admit);
   return {
     invite,
     address,
+    logKey: await linkedLogKey(invite, look),
     serverName: look.serverName,
     inviterName: await inviterName(invite, look),
     once: invite.once,
@@ -68,6 +69,12 @@ async function firstAnswer(
     }
   }
   throw last;
+}
+
+/** The server's id is the hash of its first log key, which must have led to the link's (I28). */
+function linkedLogKey(invite: Invite, look: ResponseOf<"invite-look">): Promise<Ed25519Public> {
+  const leaves = look.logKeys.map(fromBase64url);
+  return firstLogKey({ server: invite.server, linkKey: invite.logKey, leaves });
 }
 
 /** The inviter's genesis must hash to the account id in the link: its keys can't have been exchanged on the way. */
@@ -129,8 +136,8 @@ async function prepare(
   records: Records,
   of: { readonly link: string; readonly name: string; readonly admit: string },
 ): Promise<PendingJoin> {
-  const { invite, address, serverName } = await lookAtInvite(platform, of.link);
-  const { server, logKey, inviter, secret, once, checkpoint, authority } = invite;
+  const { invite, address, serverName, logKey } = await lookAtInvite(platform, of.link);
+  const { server, inviter, secret, once, checkpoint, authority } = invite;
   const made = await createAccount({
     server,
     display: of.name,

@@ -10,9 +10,12 @@ import {
   protocolVersion,
   type ResponseOf,
   SnugError,
+  type StatementBody,
+  type StatementKind,
   sha256,
   signInBytes,
 } from "@snug/protocol";
+import { endOf } from "./administration.ts";
 import { type ClientState, type Letter, NetworkError } from "./api.ts";
 import { Connection, Stop } from "./connection.ts";
 import { DirectoryLog } from "./directory.ts";
@@ -69,7 +72,7 @@ export class Membership {
     this.people = new People({ records, room, notices: this.notices, now: platform.now, changed });
     this.letters = new Letters(records, changed);
     this.log = new DirectoryLog(records, room, {
-      judge: (steps, after, first) => this.people.judge(steps, after, first),
+      judge: (news, after) => this.people.judge(news, after),
       changed: () => this.#directoryChanged(),
     });
     this.connection = new Connection(platform, {
@@ -77,6 +80,7 @@ export class Membership {
       greet: (link) => this.#greet(link),
       event: (event) => this.#take(event),
       changed: () => this.#connectionChanged(),
+      ended: () => this.#ended(),
       online: () => this.#online(),
     });
     const shared = {
@@ -118,7 +122,9 @@ export class Membership {
     await this.outbox.load();
     await this.inbox.load();
     const stopped = await this.#parts.records.get("stopped", "stopped");
+    const end = endOf(this.log.directory, this.#room);
     if (stopped) this.connection.stop(new Stop(stopped.code, stopped.why));
+    else if (end) this.connection.stop(new Stop("unauthenticated", end));
     else this.connection.start();
   }
 
@@ -150,7 +156,7 @@ export class Membership {
 
   /** An invite link: its secret is durable here before the server learns its hash. */
   async invite(uses: number): Promise<string> {
-    const { server, logKey, addresses, authorityHash, account } = this.#room;
+    const { server, addresses, authorityHash, account } = this.#room;
     const secret = crypto.getRandomValues(new Uint8Array(16));
     const hash = await admitHash(await admitOf(secret));
     const once = uses === 1;
@@ -160,7 +166,7 @@ export class Membership {
       version: 1,
       addresses: [...addresses],
       server,
-      logKey,
+      logKey: this.log.logKey,
       authority: authorityHash,
       checkpoint: this.log.checkpoint,
       inviter: account,
@@ -175,21 +181,36 @@ export class Membership {
     if (this.connection.state.is !== "online") {
       throw new NetworkError("not connected to the server; leaving needs its word");
     }
-    const me = this.log.account(this.#room.account);
-    const statement = await signStatement({
-      key: this.#parts.keys.signing,
-      keyId: me.signingKeyId,
-      head: nextHead(this.log.directory, me.id, this.#parts.platform.now()),
-      kind: "remove",
-      body: {},
-    });
-    await this.people.keepMade(await sha256(statement), "remove");
+    const statement = await this.#make("remove", {});
     // The server ends the connection of a removed account, maybe before its answer or push arrives.
     this.#leaving = true;
     await this.connection.request("statement-append", { statement }).catch((error: unknown) => {
       const { state } = this.connection;
       if (state.is !== "stopped" || state.code !== "unauthenticated") throw error;
     });
+  }
+
+  /** Appends a statement of ours about somebody else; resolves once the own directory has it. */
+  async administer<K extends "role" | "account-remove" | "device-end">(
+    kind: K,
+    body: StatementBody<K>,
+  ): Promise<void> {
+    if (this.log.account(this.#room.account).role !== "admin") {
+      throw new SnugError("forbidden", "only an administrator of this server may do this");
+    }
+    const statement = await this.#make(kind, body);
+    await this.connection.request("statement-append", { statement });
+    await this.log.catchUp(this.connection);
+  }
+
+  /** The own account's next statement, signed, and remembered as made here. */
+  async #make<K extends StatementKind>(kind: K, body: StatementBody<K>): Promise<Uint8Array<ArrayBuffer>> {
+    const me = this.log.account(this.#room.account);
+    const head = nextHead(this.log.directory, me.id, this.#parts.platform.now());
+    const by = { key: this.#parts.keys.signing, keyId: me.signingKeyId };
+    const statement = await signStatement({ ...by, head, kind, body });
+    await this.people.keepMade(await sha256(statement), kind);
+    return statement;
   }
 
   /** Ends this device's tokens and grants. Without a connection they end by themselves within the hour. */
@@ -220,7 +241,11 @@ export class Membership {
     await this.log.compare(signed.checkpoint, "sign-in", link);
     const claimed = await this.#parts.records.get("checkpoint", "claimed");
     if (claimed) {
-      await this.log.compare(claimed.text, "whoever invited us", link);
+      await this.log.compare(claimed.text, "whoever invited us", link).catch((error: unknown) => {
+        if (!(error instanceof SnugError)) throw error;
+        // It was signed by the link's log key when we joined: the log shown since then doesn't have that key.
+        throw new Stop("two-histories", "the server shows us another log key than whoever invited us");
+      });
       await this.#parts.records.commit([put("checkpoint", "claimed", null)]);
     }
     await this.#keepFacts(signed);
@@ -280,7 +305,10 @@ export class Membership {
             "the server was restored from a backup and waits to hear of this device again",
           );
         }
-        throw new Stop(error.code, `the server does not let this device in any more: ${error.message}`);
+        throw new Stop(
+          error.code,
+          "the server does not let this device in any more: the device was ended or its account removed. What is here stays readable.",
+        );
       });
     if (signed.server !== hello.server || signed.inbox !== this.inbox.position.stream) {
       throw new Stop("forbidden", "the server signs us in to another account than we joined with");
@@ -342,9 +370,17 @@ export class Membership {
 
   #directoryChanged(): void {
     this.#parts.changed();
-    const me = this.log.directory.accounts.get(this.#room.account);
-    if (me?.removed && this.#leaving) this.#parts.left().catch(this.#broken);
+    const end = endOf(this.log.directory, this.#room);
+    if (end && this.#leaving) this.#parts.left().catch(this.#broken);
+    else if (end) this.connection.stop(new Stop("unauthenticated", end));
     this.outbox.kick();
+  }
+
+  /** The directory's word for it was pushed before the server closed, and may still be under way here. */
+  #ended(): Stop | Promise<Stop> {
+    const stop = (): Stop =>
+      new Stop("unauthenticated", endOf(this.log.directory, this.#room) ?? "this device was signed out");
+    return this.#leaving ? stop() : this.log.idle().then(stop);
   }
 
   #connectionChanged(): void {

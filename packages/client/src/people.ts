@@ -1,8 +1,9 @@
 import { type Account, type Directory, safetyNumber } from "@snug/crypto/identity";
 import { checkInviteBinding } from "@snug/crypto/sealing";
 import { type AccountId, type Hash, SnugError, type StatementContent } from "@snug/protocol";
+import { administrationNews } from "./administration.ts";
 import type { Person } from "./api.ts";
-import type { Judgement, Step } from "./directory.ts";
+import type { Judgement, News, Step } from "./directory.ts";
 import type { Notices } from "./notices.ts";
 import { put, type RecordOf, type Records, type Room, type Trusted } from "./records.ts";
 import type { Change } from "./store.ts";
@@ -50,6 +51,7 @@ export class People {
         role: account.role,
         trust: account.id === this.#parts.room.account ? { how: "verified", by: "self" } : trust,
         removed: account.removed,
+        removedBy: account.removedBy === account.id ? null : account.removedBy,
         notice,
         newer: account.newer,
       };
@@ -110,9 +112,9 @@ export class People {
     this.#invites.set(hash, invite);
   }
 
-  /** What new statements mean for trust. `first`: they are history of before our time. */
-  async judge(steps: readonly Step[], after: Directory, first: boolean): Promise<Judgement> {
-    const verdicts: Verdict[] = [];
+  /** What new leaves of the log mean for trust, and what is said of them. */
+  async judge({ steps, newLogKey, first }: News, after: Directory): Promise<Judgement> {
+    const verdicts: Verdict[] = newLogKey && !first ? [logKeyNews] : [];
     for (const step of steps) verdicts.push(await this.#judgeStep(step, after, first));
     const notices = verdicts.flatMap(({ say }) =>
       say.map(({ level, text }) => this.#parts.notices.make(level, text)),
@@ -142,12 +144,11 @@ export class People {
     if (content.kind === "genesis" && content.body.invite?.inviter === me) {
       return this.#judgeGuest(content, owner);
     }
-    if (content.kind === "role" && content.body.account === me && !first) {
-      const role = content.body.role === "admin" ? "an administrator" : "no longer an administrator";
-      return { say: [{ level: "quiet", text: `${name} decided: you are ${role} of this server` }] };
-    }
-    if (first || (content.kind !== "rotate" && content.kind !== "recovery-change")) return silent;
     const signedBy = after.accounts.get(owner)?.history[content.number]?.signedBy;
+    // Behind a statement that isn't understood, one without a known signer is not believed (I14).
+    const news = first || !signedBy ? null : administrationNews(step, after, this.#parts.room);
+    if (news) return { say: [news] };
+    if (first || (content.kind !== "rotate" && content.kind !== "recovery-change")) return silent;
     const { trust } = this.#of(owner);
     if (signedBy === "recovery") {
       return { say: [], trusted: [owner, { trust, notice: "renewed their keys with the recovery code" }] };
@@ -192,6 +193,15 @@ interface Verdict {
 }
 
 const silent: Verdict = { say: [] };
+
+const logKeyNews: Verdict = {
+  say: [
+    {
+      level: "quiet",
+      text: "The server has renewed the key that signs its directory; the key before vouches for it. There is nothing to do.",
+    },
+  ],
+};
 
 function ownSurprise(content: StatementContent): Verdict {
   const kind = content.kind === "unknown" ? content.named : content.kind;

@@ -23,6 +23,7 @@ const bytes = z.instanceof(Uint8Array);
 const Room = z.strictObject({
   server: ServerId,
   serverName: z.string(),
+  /** The first log key, whose hash the server's id is; which one came after it the directory says. */
   logKey: Ed25519Public,
   origin: z.string(),
   authority: z.string().nullable(),

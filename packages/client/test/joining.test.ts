@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { NetworkError } from "@snug/client";
 import { nodePlatform } from "@snug/client/node";
-import { generateLogKey, serverIdOf } from "@snug/crypto/identity";
+import { generateLogKey, importLogKey, serverIdOf, signCheckpoint } from "@snug/crypto/identity";
 import { recoverKeys } from "@snug/crypto/sealing";
 import {
   decodeInviteLink,
@@ -115,11 +115,17 @@ test("C2: a link altered in any of its facts is refused before anything is spent
   await using carol = await Person.open();
   const link = await room.alice.client.invite({ uses: 1 });
   const invite = decodeInviteLink(link);
-  const other = (await generateLogKey()).public;
+  const { public: other, pkcs8 } = await generateLogKey();
+  const by = { server: invite.server, logKey: await importLogKey(pkcs8), logPublic: other };
+  const signedByOther = await signCheckpoint({ ...by, size: 1, root: new Uint8Array(32) });
   const foreign = await serverIdOf(other);
   const checkpoint = invite.checkpoint.replaceAll(invite.server, foreign);
   const cases: [Partial<Invite>, object][] = [
-    [{ logKey: other }, { code: "invite-invalid", message: /log key is not its server's/ }],
+    [{ logKey: other }, { code: "forbidden" }],
+    [
+      { logKey: other, checkpoint: signedByOther },
+      { code: "forbidden", message: /log key is not its server's/ },
+    ],
     [{ logKey: other, server: foreign, checkpoint }, { code: "forbidden" }],
     [{ inviter: room.bob.account }, { code: "forbidden", message: /another inviter than the link/ }],
     [{ authority: await sha256(new Uint8Array()) }, { code: "forbidden", message: /another certificate/ }],

@@ -495,7 +495,7 @@ test("I15: nothing follows a removal", async () => {
   );
   assert.throws(
     () => sealingKeyOf(accountOf(directory, personOf(room, "Bob").account)),
-    refused("forbidden", /has left/),
+    refused("forbidden", /no longer on this server/),
   );
 });
 

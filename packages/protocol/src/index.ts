@@ -9,6 +9,7 @@ export * from "./labels.ts";
 export * from "./letters.ts";
 export * from "./library.ts";
 export * from "./limits.ts";
+export * from "./logKeys.ts";
 export * from "./operations.ts";
 export * from "./recovery.ts";
 export * from "./rowHash.ts";

@@ -53,7 +53,7 @@ function bytesOf(length: number): z.ZodType<Uint8Array> {
 }
 
 const checkpointForm =
-  /^snug\/(?<origin>[\w-]{43})\n(?<size>0|[1-9]\d{0,15})\n(?<root>[A-Za-z0-9+/]{43}=)\n\n— snug\/\k<origin> (?<signature>[A-Za-z0-9+/]{91}=)\n$/;
+  /^snug\/(?<origin>[\w-]{43})\n(?<size>0|[1-9]\d{0,15})\n(?<root>[A-Za-z0-9+/]{43}=)\n\n— snug\/\k<origin> (?<signature>[A-Za-z0-9+/]{91}=)\n(?:— .*\n)*$/;
 
 /** `https://host:port/join#…`, on the invite's first address. Throws a RangeError for a checkpoint that is none. */
 export function encodeInviteLink(invite: Invite): string {

@@ -5,6 +5,7 @@
  */
 export const labels = {
   statement: "snug/1 statement",
+  logKey: "snug/1 log key",
   row: "snug/1 row",
   signIn: "snug/1 sign-in",
   inviteAdmit: "snug/1 invite admit",

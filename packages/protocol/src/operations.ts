@@ -23,7 +23,7 @@ const seq = z.int().nonnegative();
 const time = z.int().nonnegative();
 const empty = z.strictObject({});
 
-/** One leaf of the directory log: a statement, and with a genesis the account's inbox stream. */
+/** One leaf of the directory log: a statement (or a change of the log key), and with a genesis the account's inbox stream. */
 export const DirectoryEntry = z.strictObject({
   statement: bytes(limits.statement),
   inbox: StreamId.nullable(),
@@ -290,6 +290,8 @@ export const operations = define({
       serverName: keepable(255),
       /** All statements of the inviter, base64url; empty for the setup link. */
       inviter: z.array(text64(limits.statement)).max(256),
+      /** The leaves that lead from the server's first log key to its newest, base64url. */
+      logKeys: z.array(text64(limits.statement)).max(256),
     }),
     errors: ["invite-invalid"],
     rate: changing,

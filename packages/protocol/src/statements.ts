@@ -59,6 +59,10 @@ const bodies = {
   "recovery-change": z.strictObject({ recovery: Ed25519Public }),
   remove: z.strictObject({}),
   role: z.strictObject({ account: AccountId, role: z.enum(["admin", "member"]) }),
+  /** An administrator ends somebody else's account. */
+  "account-remove": z.strictObject({ account: AccountId }),
+  /** An administrator ends a device of somebody else's account. */
+  "device-end": z.strictObject({ account: AccountId, device: DeviceId }),
 } as const;
 
 export type StatementKind = keyof typeof bodies;

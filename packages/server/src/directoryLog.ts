@@ -1,13 +1,17 @@
 import {
   type Account,
-  type Change as Applied,
+  type AccountChange,
   applyStatement,
   applyStatements,
   type Directory,
   emptyDirectory,
+  hasAdmin,
+  logKeyAt,
   openCheckpoint,
+  openShownCheckpoint,
   rootOf,
   signCheckpoint,
+  signLogKeyChange,
 } from "@snug/crypto/identity";
 import {
   type AccountId,
@@ -18,27 +22,19 @@ import {
   type Hash,
   limits,
   randomId,
-  type ServerId,
   SnugError,
   StreamId,
   sha256,
 } from "@snug/protocol";
+import type { LogKey, LogKeys } from "./logKey.ts";
 import { StartError } from "./startError.ts";
 import type { Store } from "./store/store.ts";
 
-/** The key that signs checkpoints; its public half is the server's identity. */
-export interface LogKey {
-  readonly server: ServerId;
-  readonly logKey: CryptoKey;
-  readonly logPublic: Ed25519Public;
-}
-
-/** A leaf just appended, and whose devices it ended. */
+/** A leaf just appended, and the devices it ended. */
 export interface Leaf {
   readonly index: number;
   readonly entry: DirectoryEntry;
   readonly checkpoint: string;
-  readonly account: AccountId;
   readonly endedDevices: readonly DeviceId[];
 }
 
@@ -50,7 +46,7 @@ const page = 1024;
  */
 export class DirectoryLog {
   readonly #store: Store;
-  readonly #key: LogKey;
+  #keys: LogKeys;
   readonly #owners = new Map<StreamId, AccountId>();
   readonly #inboxes = new Map<AccountId, StreamId>();
   #directory: Directory;
@@ -59,23 +55,23 @@ export class DirectoryLog {
   /** Called after each append, once it is durable. */
   onLeaf: (leaf: Leaf) => void = () => undefined;
 
-  private constructor(store: Store, key: LogKey) {
+  private constructor(store: Store, keys: LogKeys) {
     this.#store = store;
-    this.#key = key;
-    this.#directory = emptyDirectory(key.server);
+    this.#keys = keys;
+    this.#directory = emptyDirectory(keys.server);
   }
 
   /** Replays the stored log. Throws StartError when it is not what its newest checkpoint says. */
-  static async open(store: Store, key: LogKey): Promise<DirectoryLog> {
-    const log = new DirectoryLog(store, key);
+  static async open(store: Store, keys: LogKeys): Promise<DirectoryLog> {
+    const log = new DirectoryLog(store, keys);
     for (;;) {
       const entries = await store.directory(log.size, page);
       const statements = entries.map(({ statement }) => statement);
       const { directory, changes } = await applyStatements(log.#directory, statements);
       log.#directory = directory;
-      for (const [at, { account }] of changes.entries()) {
+      for (const [at, change] of changes.entries()) {
         const inbox = entries[at]?.inbox;
-        if (inbox) log.#setInbox(account, inbox);
+        if (change && inbox) log.#setInbox(change.account, inbox);
       }
       if (entries.length < page) break;
     }
@@ -84,12 +80,16 @@ export class DirectoryLog {
   }
 
   async #checkStored(): Promise<void> {
+    if (!this.#held(this.logPublic)) {
+      throw new StartError("the directory names another log key than the one in the data folder's keys");
+    }
     const stored = await this.#store.checkpoint();
     if (!stored) {
       this.#checkpoint = await this.#sign(this.#directory);
       return;
     }
-    const { size, root } = await openCheckpoint(stored.text, this.#key);
+    const { server } = this.#keys;
+    const { size, root } = await openCheckpoint(stored.text, { server, logPublic: this.logPublic });
     if (size !== this.size || Buffer.compare(root, await rootOf(this.#directory.tree)) !== 0) {
       throw new StartError(
         `the directory has ${this.size} statements, its checkpoint says otherwise (${size})`,
@@ -110,6 +110,11 @@ export class DirectoryLog {
     return this.#checkpoint;
   }
 
+  /** The key that signs now. */
+  get logPublic(): Ed25519Public {
+    return logKeyAt(this.#directory.logKeys, this.#keys.first, this.size);
+  }
+
   /** An account that exists and was not removed. */
   member(id: AccountId): Account | undefined {
     const account = this.#directory.accounts.get(id);
@@ -124,7 +129,7 @@ export class DirectoryLog {
 
   /** Whether somebody rules here: only while nobody does there is a setup link. */
   hasAdmin(): boolean {
-    return [...this.#directory.accounts.values()].some(({ role, removed }) => role === "admin" && !removed);
+    return hasAdmin(this.#directory);
   }
 
   ownerOf(stream: StreamId): AccountId | undefined {
@@ -167,7 +172,7 @@ export class DirectoryLog {
     return inbox && this.member(account) ? { account, inbox } : undefined;
   }
 
-  /** Appends a statement that an account makes about itself (or, an administrator, a role). Returns its index. */
+  /** Appends a statement of an account's own chain, which may speak of another (I15, I25, I26). Returns its index. */
   append(by: AccountId, statement: Uint8Array<ArrayBuffer>, now: number): Promise<number> {
     return this.#inTurn(async () => {
       const { content } = decodeStatement(statement);
@@ -175,13 +180,14 @@ export class DirectoryLog {
       if (content.number >= limits.statements) {
         throw new SnugError("policy", `an account makes at most ${limits.statements} statements`);
       }
-      const before = activeDevices(this.#directory.accounts.get(by));
-      const { directory } = await applyStatement(this.#directory, statement);
-      const after = activeDevices(directory.accounts.get(by));
+      const { directory, subject } = await applyStatement(this.#directory, statement);
+      const before = activeDevices(this.#directory.accounts.get(subject));
+      const after = activeDevices(directory.accounts.get(subject));
       const leaf = await this.#nextLeaf(directory, { account: by, statement, now });
       const endedDevices = before.filter((device) => !after.includes(device));
       const addedDevices = after.filter((device) => !before.includes(device));
-      await this.#store.addStatement(leaf, { addedDevices, endedDevices });
+      const endedInvites = endedDevices.length > 0 ? subject : null;
+      await this.#store.addStatement(leaf, { addedDevices, endedDevices, endedInvites });
       this.#publish(directory, leaf, { inbox: null, endedDevices });
       return leaf.index;
     });
@@ -189,7 +195,7 @@ export class DirectoryLog {
 
   /** The size that a checkpoint vouches for. Throws SnugError `malformed`, `forbidden` when this log's key did not sign it. */
   async vouchedSize(checkpoint: string): Promise<number> {
-    return (await openCheckpoint(checkpoint, this.#key)).size;
+    return (await this.#openOwn(checkpoint)).size;
   }
 
   /**
@@ -201,20 +207,25 @@ export class DirectoryLog {
     of: { readonly from: number; readonly checkpoint: string; readonly now: number },
   ): Promise<number> {
     return this.#inTurn(async () => {
-      const { root } = await openCheckpoint(of.checkpoint, this.#key);
+      const { root } = await this.#openOwn(of.checkpoint);
       if (of.from !== this.size) return this.size;
       const statements = entries.map(({ statement }) => statement as Uint8Array<ArrayBuffer>);
       const { directory, changes } = await applyStatements(this.#directory, statements);
       if (Buffer.compare(root, await rootOf(directory.tree)) !== 0) {
         throw new SnugError("conflict", "these statements are not those that this server's checkpoint is of");
       }
-      const leaves = entries.map((entry, at) => ({ ...entry, account: (changes[at] as Applied).account }));
+      const applied = changes.filter((change) => change !== null);
+      if (applied.length < changes.length) throw keyIsNewer();
+      const leaves = entries.map((entry, at) => ({
+        ...entry,
+        account: (applied[at] as AccountChange).account,
+      }));
       for (const [at, { inbox }] of leaves.entries()) {
-        if ((inbox !== null) !== (changes[at]?.kind === "genesis")) {
+        if ((inbox !== null) !== (applied[at]?.kind === "genesis")) {
           throw new SnugError("conflict", "a genesis has an inbox, and nothing else has");
         }
       }
-      const touched = [...new Set(changes.flatMap(({ account, subject }) => [account, subject]))];
+      const touched = [...new Set(applied.flatMap(({ account, subject }) => [account, subject]))];
       const devices = touched.flatMap((id) => changedDevices(id, this.#directory, directory));
       await this.#store.restoreStatements({ index: of.from, leaves, ...of, devices });
       const endedDevices = devices.flatMap(({ device, active }) => (active ? [] : [device]));
@@ -223,12 +234,51 @@ export class DirectoryLog {
       this.#checkpoint = of.checkpoint;
       const [last] = leaves.slice(-1);
       if (last) {
-        const { account, statement, inbox } = last;
+        const { statement, inbox } = last;
         const entry = { statement, inbox };
-        this.onLeaf({ index: this.size - 1, entry, checkpoint: of.checkpoint, account, endedDevices });
+        this.onLeaf({ index: this.size - 1, entry, checkpoint: of.checkpoint, endedDevices });
       }
       return this.size;
     });
+  }
+
+  /** A checkpoint of this very log, by the key that was in office at its size. */
+  async #openOwn(checkpoint: string): Promise<{ size: number; root: Uint8Array }> {
+    const { server, first } = this.#keys;
+    const shown = await openShownCheckpoint(checkpoint, { server, first, terms: this.#directory.logKeys });
+    if (shown.is === "appointed") throw keyIsNewer();
+    return shown;
+  }
+
+  /**
+   * Puts another key into office by a leaf that the one in office signs. `stage` makes it and puts it down durably
+   * before that; from the checkpoint of this leaf on it signs (I28). The key before is then of no more use.
+   */
+  rotate(stage: () => Promise<LogKey>, now: number): Promise<Ed25519Public> {
+    return this.#inTurn(async () => {
+      const { server } = this.#keys;
+      const previous = this.logPublic;
+      if (this.#directory.logKeys.length >= limits.statements) {
+        throw new SnugError("policy", `the log key is changed at most ${limits.statements} times`);
+      }
+      const signer = this.#held(previous);
+      if (!signer) throw new SnugError("internal", "the log key is not at hand");
+      const next = await stage();
+      const number = this.#directory.logKeys.length + 1;
+      const change = { server, number, previous, next: next.logPublic, time: now };
+      const statement = await signLogKeyChange(change, signer.logKey);
+      const { directory } = await applyStatements(this.#directory, [statement]);
+      this.#keys = { ...this.#keys, held: [signer, next] };
+      const leaf = await this.#nextLeaf(directory, { account: server, statement, now });
+      await this.#store.addStatement(leaf, { addedDevices: [], endedDevices: [], endedInvites: null });
+      this.#keys = { ...this.#keys, held: [next] };
+      this.#publish(directory, leaf, { inbox: null, endedDevices: [] });
+      return next.logPublic;
+    });
+  }
+
+  #held(key: Ed25519Public): LogKey | undefined {
+    return this.#keys.held.find(({ logPublic }) => logPublic.x === key.x);
   }
 
   async #nextLeaf<T extends object>(
@@ -240,14 +290,14 @@ export class DirectoryLog {
 
   #publish(
     directory: Directory,
-    leaf: { index: number; checkpoint: string; account: AccountId; statement: Uint8Array<ArrayBuffer> },
+    leaf: { index: number; checkpoint: string; statement: Uint8Array<ArrayBuffer> },
     of: { inbox: StreamId | null; endedDevices: readonly DeviceId[] },
   ): void {
     this.#directory = directory;
     this.#checkpoint = leaf.checkpoint;
-    const { index, checkpoint, account, statement } = leaf;
+    const { index, checkpoint, statement } = leaf;
     const entry = { statement, inbox: of.inbox };
-    this.onLeaf({ index, entry, checkpoint, account, endedDevices: of.endedDevices });
+    this.onLeaf({ index, entry, checkpoint, endedDevices: of.endedDevices });
   }
 
   #setInbox(account: AccountId, inbox: StreamId): void {
@@ -255,8 +305,11 @@ export class DirectoryLog {
     this.#inboxes.set(account, inbox);
   }
 
-  async #sign({ size, tree }: Directory): Promise<string> {
-    return signCheckpoint({ ...this.#key, size, root: await rootOf(tree) });
+  async #sign({ server, size, tree, logKeys }: Directory): Promise<string> {
+    const key = this.#held(logKeyAt(logKeys, this.#keys.first, size));
+    if (!key) throw new SnugError("internal", "the log key is not at hand");
+    const appointment = logKeys.at(-1)?.leaf;
+    return signCheckpoint({ server, ...key, size, root: await rootOf(tree), appointment });
   }
 
   /** One change at a time: each is judged by the directory that the one before left. */
@@ -265,6 +318,13 @@ export class DirectoryLog {
     this.#last = result.catch(() => undefined);
     return result;
   }
+}
+
+function keyIsNewer(): SnugError {
+  return new SnugError(
+    "conflict",
+    "the log key was changed after the backup that this server was restored from; only a backup made since then has the key",
+  );
 }
 
 function activeDevices(account: Account | undefined): DeviceId[] {

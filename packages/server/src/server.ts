@@ -1,6 +1,7 @@
-import { type Hash, Incarnation, limits, randomId, type ServerId } from "@snug/protocol";
+import { type Ed25519Public, type Hash, Incarnation, limits, randomId, type ServerId } from "@snug/protocol";
 import { announce } from "./announcing.ts";
 import { Blocks } from "./blocks.ts";
+import { openControl } from "./control.ts";
 import { DirectoryLog } from "./directoryLog.ts";
 import { type DataFolder, isFolder, openFolder } from "./folder.ts";
 import { Health } from "./health.ts";
@@ -10,7 +11,8 @@ import { libraryRoutes } from "./http/libraryRoutes.ts";
 import { bundleRoutes, readBundle } from "./http/webBundle.ts";
 import { type Library, openLibrary } from "./library/index.ts";
 import { Logger, type LogLevel } from "./logger.ts";
-import { makeLogKey, readLogKey } from "./logKey.ts";
+import { makeLogKey, readLogKeys, settleLogKeys } from "./logKey.ts";
+import { rotateCommand, rotateLogKey } from "./logKeyRotation.ts";
 import { listenForMetrics, type MetricsAddress } from "./metrics/listener.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { watchProcess } from "./metrics/process.ts";
@@ -115,8 +117,8 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   );
   const store = started.use(new SqliteStore(folder.paths.database, metrics.measured(openWorker)));
   const health = new Health(store, { now: () => performance.now(), report: logger.fault });
-  const key = await readLogKey(folder.paths.keys);
-  const log = await DirectoryLog.open(store, key);
+  const log = await DirectoryLog.open(store, await readLogKeys(folder.paths.keys));
+  await settleLogKeys(folder.paths.keys, log.logPublic);
   const addresses = site.addresses(port.number);
   const { app, handler } = createApp({ site, certificates, addresses, logger, metrics, health });
   started.defer(() => app.close());
@@ -147,14 +149,15 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   started.defer(() => room.connections.closeAll());
   const facts: LinkFacts = {
     addresses: site.linkAddresses(port.number),
-    server: key.server,
-    logKey: key.logPublic,
     authority,
   };
   watchServer(metrics, { room, library, certificates, port });
   const shown = { text: () => metrics.text(), isWell: () => health.isWell() };
   const metricsListener = options.metrics && started.use(await listenForMetrics(options.metrics, shown));
   if (metricsListener) started.use(watchProcess(metrics, folder.paths));
+  const rotate = (): Promise<Ed25519Public> => rotateLogKey({ log, restoring, keys: folder.paths.keys });
+  const commands = { [rotateCommand]: async () => ({ logKey: await rotate() }) };
+  started.use(await openControl(folder.paths.root, commands, logger.fault));
   await leaveFacts(folder.paths.root, facts);
   started.defer(() => removeFacts(folder.paths.root));
   port.open(listeners);
@@ -172,7 +175,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     url: addresses[0] ?? site.localOrigin(port.number),
     localUrl: site.localOrigin(port.number),
     port: port.number,
-    serverId: key.server,
+    serverId: log.directory.server,
     get fingerprint() {
       return certificates.current.fingerprint;
     },
@@ -182,9 +185,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     metricsUrl: metricsListener?.url ?? null,
     renewCertificate: () => certificates.renew(),
     setupLink: async () =>
-      log.hasAdmin() || restoring.active
-        ? null
-        : makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() }),
+      log.hasAdmin() || restoring.active ? null : makeSetupLink(store, log, { ...facts, now: Date.now() }),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -2,19 +2,17 @@ import { randomBytes } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { admitHash, admitOf } from "@snug/crypto/identity";
-import { Ed25519Public, encodeInviteLink, Hash, limits, ServerId } from "@snug/protocol";
+import { encodeInviteLink, Hash, limits } from "@snug/protocol";
 import { DirectoryLog } from "./directoryLog.ts";
 import { findFolder, isInUse } from "./folder.ts";
-import { readLogKey } from "./logKey.ts";
+import { readLogKeys } from "./logKey.ts";
 import { StartError } from "./startError.ts";
 import { SqliteStore } from "./store/sqliteStore.ts";
 import type { Store } from "./store/store.ts";
 
-/** What a link says of the server, besides its secret. */
+/** What a link says of the way to the server. */
 export interface LinkFacts {
   readonly addresses: readonly string[];
-  readonly server: ServerId;
-  readonly logKey: Ed25519Public;
   readonly authority: Hash | null;
 }
 
@@ -23,10 +21,11 @@ const factsFile = "running.json";
 /** A new setup link (one use, 30 minutes); the one before is void. The server keeps the hash of what it admits by. */
 export async function makeSetupLink(
   store: Store,
-  of: LinkFacts & { readonly checkpoint: string; readonly now: number },
+  log: DirectoryLog,
+  of: LinkFacts & { readonly now: number },
 ): Promise<string> {
   const secret = new Uint8Array(randomBytes(16));
-  const { addresses, server, logKey, authority, checkpoint, now } = of;
+  const { addresses, authority, now } = of;
   await store.replaceSetupLink({
     hash: await admitHash(await admitOf(secret)),
     account: null,
@@ -37,10 +36,10 @@ export async function makeSetupLink(
   return encodeInviteLink({
     version: 1,
     addresses: [...addresses],
-    server,
-    logKey,
+    server: log.directory.server,
+    logKey: log.logPublic,
     authority,
-    checkpoint,
+    checkpoint: log.checkpoint,
     inviter: null,
     secret,
     once: true,
@@ -67,17 +66,15 @@ export async function requestSetupLink(data: string): Promise<string> {
   if (!isInUse(root)) throw new StartError(`no server is running on the data folder ${root}`);
   const facts = readFacts(await readFile(join(root, factsFile), "utf8"));
   await using store = new SqliteStore(database);
-  const log = await DirectoryLog.open(store, await readLogKey(keys));
+  const log = await DirectoryLog.open(store, await readLogKeys(keys));
   if (log.hasAdmin()) throw new StartError("an administrator exists already: ask them for an invite");
-  return await makeSetupLink(store, { ...facts, checkpoint: log.checkpoint, now: Date.now() });
+  return await makeSetupLink(store, log, { ...facts, now: Date.now() });
 }
 
 function readFacts(text: string): LinkFacts {
   const facts = JSON.parse(text) as Record<keyof LinkFacts, unknown>;
   return {
     addresses: (facts.addresses as unknown[]).map(String),
-    server: ServerId.parse(facts.server),
-    logKey: Ed25519Public.parse(facts.logKey),
     authority: Hash.nullable().parse(facts.authority),
   };
 }

@@ -247,7 +247,7 @@ const owed: Readonly<Record<string, Owed>> = {
   "D11: delivered is said once, when the last active device has it": async (store, alice, bob) => {
     const tablet = randomId(DeviceId);
     const statement = { index: 2, account: bob.account, statement: bytes(50), checkpoint: "three", now };
-    await store.addStatement(statement, { addedDevices: [tablet], endedDevices: [] });
+    await store.addStatement(statement, { addedDevices: [tablet], endedDevices: [], endedInvites: null });
     const row = rowFrom(alice, bob, 1);
     await store.append(row, roomy);
     assert.deepEqual(await store.moveCursor(bob.device, bob.inbox, 1), []);
@@ -389,7 +389,11 @@ const owed: Readonly<Record<string, Owed>> = {
       { ...grant, opened: now, expires: now + 2 * day },
     );
     const statement = { index: 2, account: alice.account, statement: bytes(50), checkpoint: "three", now };
-    await store.addStatement(statement, { addedDevices: [], endedDevices: [alice.device] });
+    await store.addStatement(statement, {
+      addedDevices: [],
+      endedDevices: [alice.device],
+      endedInvites: null,
+    });
     assert.equal(await store.pass(token.hash), undefined);
     assert.equal(await store.pass(grant.hash), undefined);
     assert.deepEqual({ ...(await store.pass(others.hash)) }, others);

@@ -1,4 +1,4 @@
-import type { Client, ClientState, Letter, Person } from "@snug/client";
+import type { Client, ClientState, DeviceView, Letter, Person } from "@snug/client";
 import {
   AccountId,
   DeviceId,
@@ -31,6 +31,7 @@ function person(name: string, more: Partial<Person> = {}): Person {
     role: "member",
     trust: { how: "unverified" },
     removed: false,
+    removedBy: null,
     notice: null,
     newer: false,
     ...more,
@@ -125,6 +126,7 @@ export async function openBrowserClient(): Promise<Client> {
   const { room } = scenario;
   const onState = new Set<() => void>();
   const onLetter = new Set<(letter: Letter) => void>();
+  const endedDevices = new Set<DeviceId>();
   let written = room === "empty" ? [] : letters(room);
   let state: ClientState = room === "new" ? { phase: "new" } : joined(room, written);
   const become = (next: ClientState): void => {
@@ -201,6 +203,20 @@ export async function openBrowserClient(): Promise<Client> {
     acceptNewKeys: async (of) => trust(of, { how: "unverified" }),
     dismissNotice: async (which) =>
       update((now) => ({ notices: now.notices.filter((one) => one.id !== which) })),
+    devices: async (of) =>
+      devicesOf(of).map((one) => (endedDevices.has(one.device) ? { ...one, endedBy: me } : one)),
+    removeAccount: async (of) =>
+      update((now) => ({
+        people: now.people.map((one) =>
+          one.account === of ? { ...one, removed: true, removedBy: me, online: false } : one,
+        ),
+      })),
+    endDevice: async (_, device) => {
+      endedDevices.add(device);
+      update(() => ({}));
+    },
+    setRole: async (of, role) =>
+      update((now) => ({ people: now.people.map((one) => (one.account === of ? { ...one, role } : one)) })),
     title: async () => (await fetch("/fixture-title.json")).json(),
     openMedia: async () => undefined,
     playbackUrl: async () => "",
@@ -208,6 +224,17 @@ export async function openBrowserClient(): Promise<Client> {
     leave: async () => become({ phase: "ended", why: "Your account is removed." }),
     close: async () => undefined,
   };
+}
+
+/** A laptop, a device whose time is set, and one that was ended. */
+function devicesOf(of: AccountId): DeviceView[] {
+  const device = (name: string) => DeviceId.parse(`${id(name + of).slice(0, 21)}A`);
+  const added = Date.UTC(2026, 8, 3, 12);
+  return [
+    { device: device("a"), rights: "full", ends: null, added, endedBy: null },
+    { device: device("b"), rights: "send-only", ends: added + 400 * 24 * 60 * minute, added, endedBy: null },
+    { device: device("c"), rights: "full", ends: null, added: added - 9e9, endedBy: of },
+  ];
 }
 
 function joined(room: Scenario["room"], written: readonly Letter[]): Joined {

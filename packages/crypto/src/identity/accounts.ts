@@ -22,6 +22,10 @@ export interface Device {
   readonly rights: "full" | "send-only";
   readonly ends: number | null;
   readonly revoked: boolean;
+  /** When it was introduced, by the clock of who signed that; ms since 1970. */
+  readonly added: number;
+  /** Who revoked it: the account itself, or an administrator; null while nobody has. */
+  readonly endedBy: AccountId | null;
 }
 
 export interface EncryptionKey {
@@ -46,6 +50,8 @@ export interface Account {
   readonly devices: ReadonlyMap<DeviceId, Device>;
   readonly role: "admin" | "member";
   readonly removed: boolean;
+  /** Who removed it: the account itself, or an administrator; null while nobody has. */
+  readonly removedBy: AccountId | null;
   /** Has statements that this version does not understand: nothing new is sealed to it. */
   readonly newer: boolean;
   /** Number and hash of its newest statement. */
@@ -89,9 +95,10 @@ export async function foundAccount(
     ...keys,
     recovery: body.recovery,
     recoveryKeyId: await keyIdOf(body.recovery),
-    devices: new Map([[body.device.device, await deviceOf(body.device)]]),
+    devices: new Map([[body.device.device, await deviceOf(body.device, content.time)]]),
     role: body.invite ? "member" : "admin",
     removed: false,
+    removedBy: null,
     newer: false,
     number: 0,
     head: hash,
@@ -119,9 +126,9 @@ async function checkKeys(body: {
   return { signingKeyId, encryption };
 }
 
-async function deviceOf(entry: DeviceEntry): Promise<Device> {
+async function deviceOf(entry: DeviceEntry, added: number): Promise<Device> {
   const { key, rights, ends } = entry;
-  return { key, keyId: await keyIdOf(key), rights, ends, revoked: false };
+  return { key, keyId: await keyIdOf(key), rights, ends, revoked: false, added, endedBy: null };
 }
 
 /** Who signed a statement of an account, or null when no key that the account has now did. */
@@ -157,26 +164,28 @@ export async function advanceAccount(
 async function changes(account: Account, content: StatementContent): Promise<Partial<Account>> {
   switch (content.kind) {
     case "device-add":
-      return { devices: await addDevice(account, content.body) };
+      return { devices: await addDevice(account, content.body, content.time) };
     case "device-revoke":
-      return { devices: revokeDevice(account, content.body.device) };
+      return { devices: revokeDevice(account, content.body.device, account.id) };
     case "rotate":
       return rotate(account, content.body);
     case "recovery-change":
       return changeRecovery(account, content.body.recovery);
     case "remove":
-      return { removed: true };
+      return { removed: true, removedBy: account.id };
     case "unknown":
       return { newer: true };
     case "genesis":
       throw malformed("a second genesis");
     case "role":
-      return {}; // changes another account: the directory's
+    case "account-remove":
+    case "device-end":
+      return {}; // changes another account: administration.ts
   }
 }
 
-async function addDevice(account: Account, entry: DeviceEntry): Promise<Account["devices"]> {
-  const device = await deviceOf(entry);
+async function addDevice(account: Account, entry: DeviceEntry, time: number): Promise<Account["devices"]> {
+  const device = await deviceOf(entry, time);
   const active = [...account.devices.values()].filter(({ revoked }) => !revoked).length;
   if (active >= limits.devices) {
     throw new SnugError("policy", `the account has ${active} devices, at most ${limits.devices} are taken`);
@@ -187,10 +196,11 @@ async function addDevice(account: Account, entry: DeviceEntry): Promise<Account[
   return new Map([...account.devices, [entry.device, device]]);
 }
 
-function revokeDevice(account: Account, id: DeviceId): Account["devices"] {
+/** The devices without this one, ended for good by `by`. Throws SnugError `conflict`. */
+export function revokeDevice(account: Account, id: DeviceId, by: AccountId): Account["devices"] {
   const device = account.devices.get(id);
   if (!device || device.revoked) throw new SnugError("conflict", "the account has no such device to revoke");
-  return new Map([...account.devices, [id, { ...device, revoked: true }]]);
+  return new Map([...account.devices, [id, { ...device, revoked: true, endedBy: by }]]);
 }
 
 async function rotate(account: Account, body: Content<"rotate">["body"]): Promise<Partial<Account>> {

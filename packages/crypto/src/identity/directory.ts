@@ -7,11 +7,12 @@ import {
   type KeyId,
   type ServerId,
   SnugError,
-  type StatementBody,
   type StatementContent,
   sha256,
 } from "@snug/protocol";
 import { type Account, advanceAccount, foundAccount, signerOf } from "./accounts.ts";
+import { administer, isAdministration } from "./administration.ts";
+import { appointLogKey, type LogKeyTerm } from "./logKeys.ts";
 import { appendLeaf, emptyTree, type MerkleTree } from "./merkle.ts";
 
 /** All accounts of a server, replayed from its log of statements. Immutable. */
@@ -25,14 +26,19 @@ export interface Directory {
   /** Every device there ever was; an id is never used again. */
   readonly devices: ReadonlyMap<DeviceId, AccountId>;
   readonly tree: MerkleTree;
+  /** Log keys after the first one, in order. */
+  readonly logKeys: readonly LogKeyTerm[];
 }
 
-/** What one statement did. `subject` is whom a role statement speaks of, else the account itself. */
-export interface Change {
+/** What one statement did. `subject` is whom an administrator's statement speaks of, else the account itself. */
+export interface AccountChange {
   readonly account: AccountId;
   readonly subject: AccountId;
   readonly kind: string;
 }
+
+/** What one leaf of the log did: a statement of an account, or null, another log key. */
+export type Change = AccountChange | null;
 
 /** Where an account's next statement goes. */
 export interface StatementHead {
@@ -59,17 +65,18 @@ export function emptyDirectory(server: ServerId): Directory {
     names: new Map(),
     devices: new Map(),
     tree: emptyTree(),
+    logKeys: [],
   };
 }
 
-/** Like {@link applyStatements}, of one. */
+/** Like {@link applyStatements}, of one statement of an account; another leaf is `malformed`. */
 export async function applyStatement(
   directory: Directory,
   statement: Uint8Array,
-): Promise<{ directory: Directory } & Change> {
+): Promise<{ directory: Directory } & AccountChange> {
   const applied = await applyStatements(directory, [statement]);
   const [change] = applied.changes;
-  if (!change) throw new RangeError("one statement makes one change");
+  if (!change) throw new SnugError("malformed", "a leaf of the log that is no account's statement");
   return { directory: applied.directory, ...change };
 }
 
@@ -89,14 +96,16 @@ export async function applyStatements(
     names: new Map(directory.names),
     devices: new Map(directory.devices),
   };
-  let { tree } = directory;
+  let { tree, logKeys } = directory;
   const changes: Change[] = [];
   for (const bytes of statements) {
     const hash = await sha256(bytes);
-    changes.push(await apply(draft, decodeStatement(bytes), hash));
+    const appointed = await appointLogKey(logKeys, { server, leaf: bytes, index: tree.size });
+    changes.push(appointed ? null : await apply(draft, decodeStatement(bytes), hash));
+    logKeys = appointed ?? logKeys;
     tree = await appendLeaf(tree, hash);
   }
-  return { directory: { ...draft, size: tree.size, tree }, changes };
+  return { directory: { ...draft, size: tree.size, tree, logKeys }, changes };
 }
 
 /** The head of an account's next statement. Throws SnugError `not-found`. */
@@ -107,7 +116,7 @@ export function nextHead(directory: Directory, id: AccountId, time: number): Sta
   return { server, account: id, number: account.number + 1, previous: account.head, time };
 }
 
-async function apply(draft: Draft, statement: DecodedStatement, hash: Hash): Promise<Change> {
+async function apply(draft: Draft, statement: DecodedStatement, hash: Hash): Promise<AccountChange> {
   const { content } = statement;
   if (content.server !== draft.server)
     throw new SnugError("forbidden", "a statement made for another server");
@@ -128,8 +137,10 @@ async function apply(draft: Draft, statement: DecodedStatement, hash: Hash): Pro
   const next = await advanceAccount(account, content, { hash, signedBy });
   keep(draft, next);
   const kind = content.kind === "unknown" ? content.named : content.kind;
-  if (content.kind !== "role" || signedBy === null) return { account: next.id, subject: next.id, kind };
-  return { account: next.id, subject: changeRole(draft, next, content.body), kind };
+  if (!isAdministration(content) || signedBy === null) return { account: next.id, subject: next.id, kind };
+  const subject = administer(draft.accounts, next, content);
+  draft.accounts.set(subject.id, subject);
+  return { account: next.id, subject: subject.id, kind };
 }
 
 /** The account that a statement other than a genesis continues: right number, right previous, not removed. */
@@ -160,18 +171,10 @@ function checkFounding(draft: Draft, account: Account): void {
   if (account.invite) {
     const inviter = draft.accounts.get(account.invite.inviter);
     if (!inviter || inviter.removed) throw new SnugError("forbidden", "an account invited by nobody here");
-  } else if ([...draft.accounts.values()].some(({ role, removed }) => role === "admin" && !removed)) {
+  } else if (hasAdmin(draft)) {
     // The setup link founds administrators, and exists only while there is none.
     throw new SnugError("forbidden", "an account without an invite, though there is an administrator");
   }
-}
-
-function changeRole(draft: Draft, by: Account, body: StatementBody<"role">): AccountId {
-  if (by.role !== "admin") throw new SnugError("forbidden", "only an administrator gives roles");
-  const subject = draft.accounts.get(body.account);
-  if (!subject || subject.removed) throw new SnugError("conflict", "a role for an account that is not there");
-  draft.accounts.set(subject.id, { ...subject, role: body.role });
-  return subject.id;
 }
 
 function keep(draft: Draft, account: Account): void {
@@ -180,10 +183,17 @@ function keep(draft: Draft, account: Account): void {
   for (const id of account.devices.keys()) draft.devices.set(id, account.id);
 }
 
+/** Whether anybody rules here: only while nobody does a setup link founds an administrator. */
+export function hasAdmin({ accounts }: Pick<Directory, "accounts">): boolean {
+  return [...accounts.values()].some(({ role, removed }) => role === "admin" && !removed);
+}
+
 /** The key that letters to an account are sealed to. Throws SnugError `forbidden` when nothing may be sealed to it. */
 export function sealingKeyOf(account: Account): { key: Account["encryption"][number]["key"]; keyId: KeyId } {
   const newest = account.encryption.at(-1);
-  if (account.removed || !newest) throw new SnugError("forbidden", `${account.display} has left this server`);
+  if (account.removed || !newest) {
+    throw new SnugError("forbidden", `${account.display} is no longer on this server`);
+  }
   if (account.newer) {
     throw new SnugError(
       "upgrade",

@@ -3,19 +3,24 @@ export {
   generateLogKey,
   importLogKey,
   openCheckpoint,
+  openShownCheckpoint,
   signCheckpoint,
+  unverifiedSize,
 } from "./checkpoints.ts";
 export {
+  type AccountChange,
   applyStatement,
   applyStatements,
   type Change,
   type Directory,
   emptyDirectory,
+  hasAdmin,
   nextHead,
   sealingKeyOf,
 } from "./directory.ts";
 export { admitHash, admitOf } from "./invites.ts";
 export { keyIdOf, serverIdOf } from "./keys.ts";
+export { firstLogKey, logKeyAt, signLogKeyChange } from "./logKeys.ts";
 export { appendLeaf, compareCheckpoint, emptyTree, rootOf } from "./merkle.ts";
 export { normalizeName } from "./names.ts";
 export { safetyNumber } from "./safetyNumber.ts";

@@ -104,7 +104,8 @@ async function lookAtInvite(
   const { account } = await findInvite(room, admit);
   const { server } = room.log.directory;
   const inviter = account === null ? [] : await room.store.statementsOf(account);
-  return { server, serverName: room.facts.serverName, inviter: inviter.map(toBase64url) };
+  const logKeys = room.log.directory.logKeys.map(({ leaf }) => toBase64url(leaf));
+  return { server, serverName: room.facts.serverName, inviter: inviter.map(toBase64url), logKeys };
 }
 
 async function join(room: Room, body: RequestOf<"join">): Promise<ResponseOf<"join">> {

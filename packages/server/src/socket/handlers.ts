@@ -52,7 +52,7 @@ export const handlers: Handlers = {
     if (body.class !== "durable") throw new SnugError("policy", "letters are durable");
     const owner = room.log.ownerOf(body.stream);
     if (!owner) throw new SnugError("not-found", "there is no such stream");
-    if (!room.log.member(owner)) throw new SnugError("policy", "the recipient has left this server");
+    if (!room.log.member(owner)) throw new SnugError("policy", "the recipient is no longer on this server");
     const { stream, kind, id, counter, sealed, expires } = body;
     const { account, device } = principal;
     room.restoring.mustTakeLetters(owner, device);

@@ -7,6 +7,7 @@ import type {
   InviteView,
   MessageId,
   Row,
+  ServerId,
   StreamId,
   TitleId,
 } from "@snug/protocol";
@@ -43,7 +44,8 @@ export interface MessageRef {
 /** A new leaf of the directory log with the checkpoint that covers it. Only its hash and place mean anything here. */
 export interface NewStatement {
   readonly index: number;
-  readonly account: AccountId;
+  /** Whose it is: an account's, or the server's own, when it changes the log key. */
+  readonly account: AccountId | ServerId;
   readonly statement: Uint8Array;
   readonly checkpoint: string;
   readonly now: number;
@@ -51,6 +53,7 @@ export interface NewStatement {
 
 /** An account that joins. */
 export interface NewAccount extends NewStatement {
+  readonly account: AccountId;
   readonly device: DeviceId;
   readonly inbox: StreamId;
   readonly recovery: Uint8Array;
@@ -62,6 +65,8 @@ export interface NewAccount extends NewStatement {
 export interface StatementEffects {
   readonly addedDevices: readonly DeviceId[];
   readonly endedDevices: readonly DeviceId[];
+  /** Whose open invites end with it; null: nobody's. */
+  readonly endedInvites: AccountId | null;
 }
 
 export interface Invite {
@@ -112,11 +117,11 @@ export interface Store extends AsyncDisposable {
   checkpoint(): Promise<{ readonly text: string; readonly size: number } | null>;
   /** Statements from an index on, at most `most`, in order. */
   directory(from: number, most: number): Promise<readonly DirectoryEntry[]>;
-  /** All statements of one account, in order. */
-  statementsOf(account: AccountId): Promise<readonly Uint8Array[]>;
+  /** All statements of one account, or of the server itself, in order. */
+  statementsOf(account: AccountId | ServerId): Promise<readonly Uint8Array[]>;
   /** Account, inbox, device, statement, checkpoint and the invite's use in one. Throws `invite-invalid`, `conflict`. */
   addAccount(account: NewAccount): Promise<void>;
-  /** Throws `conflict` when the index is taken. Ended devices lose their passes with it. */
+  /** Throws `conflict` when the index is taken. Ended devices lose their passes with it, and an account its invites. */
   addStatement(statement: NewStatement, effects: StatementEffects): Promise<void>;
 
   /** Checks in the order of D4 and appends. Throws `not-found`, `id-conflict`, `out-of-order`, `quota`. */

@@ -104,6 +104,7 @@ export class Writes {
       this.#run("UPDATE devices SET active = 0 WHERE device = ?", device);
       this.endPasses(device);
     }
+    if (effects.endedInvites) this.#run("DELETE FROM invites WHERE account = ?", effects.endedInvites);
     this.#addLeaf(of, null);
   }
 
