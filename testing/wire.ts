@@ -219,9 +219,15 @@ export async function post(
   throw new SnugError(code, message);
 }
 
-async function signInRaw(
+/** What signing in takes of a device. */
+export interface RawDevice extends Pick<CreatedAccount, "account" | "device"> {
+  readonly keys: Pick<CreatedAccount["keys"], "device">;
+}
+
+/** Signs in as a device of an account: its first one, or another whose keys the test holds. */
+export async function signInRaw(
   server: WireServer,
-  { account, device, keys }: CreatedAccount,
+  { account, device, keys }: RawDevice,
 ): Promise<Wire & { readonly signedIn: ResponseOf<"sign-in"> }> {
   const wire = await Wire.open(server);
   const { server: serverId, incarnation, nonce } = await wire.next("hello");
