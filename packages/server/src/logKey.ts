@@ -93,7 +93,9 @@ export async function stageLogKey(keys: string): Promise<LogKey> {
   const options = { mode: 0o600, flush: true, flag: "wx" };
   await writeFile(join(keys, stagedFile), made.pkcs8, options).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== "EEXIST") throw cause;
-    throw new StartError("an earlier change of the log key was cut short; restart the server first", { cause });
+    throw new StartError("an earlier change of the log key was cut short; restart the server first", {
+      cause,
+    });
   });
   await syncFolder(keys);
   return { logKey: await importLogKey(made.pkcs8), logPublic: made.public };

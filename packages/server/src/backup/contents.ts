@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ServerId } from "@snug/protocol";
 import { DirectoryLog } from "../directoryLog.ts";
 import { mustKnowVersion, versionFile } from "../folder.ts";
-import { readLogKey } from "../logKey.ts";
+import { readLogKeys } from "../logKey.ts";
 import { StartError } from "../startError.ts";
 import { openDatabase } from "../store/schema.ts";
 import { SqliteStore } from "../store/sqliteStore.ts";
@@ -46,7 +46,7 @@ export async function checkContents(folder: string): Promise<ServerId> {
   } finally {
     database.close();
   }
-  const key = await readLogKey(join(folder, "keys"));
+  const key = await readLogKeys(join(folder, "keys"));
   await using store = new SqliteStore(path);
   await DirectoryLog.open(store, key);
   return key.server;
