@@ -21,7 +21,7 @@ import {
   toBase64url,
 } from "@snug/protocol";
 import { DirectoryLog } from "../packages/server/src/directoryLog.ts";
-import { readLogKey } from "../packages/server/src/logKey.ts";
+import { readLogKeys } from "../packages/server/src/logKey.ts";
 import { SqliteStore } from "../packages/server/src/store/sqliteStore.ts";
 import { ServedServer } from "../testing/served.ts";
 
@@ -51,7 +51,7 @@ export async function populate(size: number): Promise<Population> {
   await first.stop();
   const store = new SqliteStore(join(data, "snug.db"));
   const { incarnation } = store;
-  const key = await readLogKey(join(data, "keys"));
+  const key = await readLogKeys(join(data, "keys"));
   const people: Person[] = [];
   const statements: string[] = [];
   let copies = 0;
