@@ -35,7 +35,7 @@ export function endOf(directory: Directory, room: Pick<Room, "account" | "device
 }
 
 /**
- * What an administrator's statement about somebody says to a reader who did not make it: everybody hears of it (C28).
+ * What an administrator's statement about somebody says to a reader who did not make it: everybody hears of it (C35).
  * null for any other statement, and for what says nothing new here: an end of this very device stops it, in words.
  */
 export function administrationNews(
