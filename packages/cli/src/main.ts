@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { CommandError, type ExitCode, exitCodes } from "./exit.ts";
 import { createOutput, harmlessLine } from "./output.ts";
-import { dataOption, serveOptions, wholeNumber } from "./serveOptions.ts";
+import { dataOption, doctorFlags, serveOptions, wholeNumber } from "./serveOptions.ts";
 import type { Place } from "./session.ts";
 import { version } from "./version.ts";
 
@@ -58,6 +58,7 @@ function createProgram(): Command {
         .default(join(homedir(), ".snug"), "~/.snug"),
     );
   addServerCommands(program);
+  addDoctorCommand(program);
   addBackupCommands(program);
   addAccountCommands(program);
   addLetterCommands(program);
@@ -131,6 +132,21 @@ function addServerCommands(program: Command): void {
       const { changeLogKey } = await import("./serve.ts");
       await changeLogKey(options.data, placeOf(command).output);
     });
+}
+
+function addDoctorCommand(program: Command): void {
+  const command = program
+    .command("doctor")
+    .description("look at what a server needs, before the first start or beside a running one")
+    .helpGroup("Server:");
+  for (const option of serveOptions()) {
+    if (doctorFlags.some((flag) => flag === option.attributeName())) command.addOption(option);
+  }
+  command.action(async (_, command: Command) => {
+    refuseHome(command);
+    const { doctor } = await import("./doctor.ts");
+    await doctor(command.optsWithGlobals(), placeOf(command).output);
+  });
 }
 
 function addBackupCommands(program: Command): void {

@@ -16,6 +16,10 @@ export interface ServeOptions {
   readonly json?: true;
 }
 
+/** The flags of `snug serve` that say which server is meant. */
+export const doctorFlags = ["port", "host", "data", "name", "cert", "key"] as const;
+export type DoctorOptions = Pick<ServeOptions, (typeof doctorFlags)[number]>;
+
 /** The flags of `snug serve`, and the environment that stands in for them. */
 export function serveOptions(): Option[] {
   return [

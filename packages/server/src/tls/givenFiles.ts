@@ -10,7 +10,7 @@ export interface GivenFiles {
 }
 
 /** A certificate and key that the operator gave as files. Throws StartError when they can't be used. */
-async function readGivenFiles({ cert, key }: GivenFiles): Promise<Identity> {
+export async function readGivenFiles({ cert, key }: GivenFiles): Promise<Identity> {
   const read = (path: string): Promise<string> =>
     readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
       throw new StartError(`${path} can't be read (${cause.code})`, { cause });

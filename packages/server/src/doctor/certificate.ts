@@ -1,0 +1,92 @@
+import { X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import type { FolderPaths } from "../folder.ts";
+import { StartError } from "../startError.ts";
+import { type GivenFiles, readGivenFiles } from "../tls/givenFiles.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
+
+const day = 24 * 3_600_000;
+
+/** The certificate that the server shows, and whether it will do. */
+export interface FoundCertificate {
+  /** PEM, leaf first; undefined when there is none yet. */
+  readonly cert: string | undefined;
+  readonly finding: Finding;
+}
+
+export async function checkCertificate(of: {
+  readonly paths: FolderPaths | undefined;
+  readonly files: GivenFiles | undefined;
+  readonly name: string | undefined;
+}): Promise<FoundCertificate> {
+  const { paths, files, name } = of;
+  if (files) {
+    try {
+      const { cert } = await readGivenFiles(files);
+      return { cert, finding: judgeCertificate({ cert, name, renewedBy: "you" }) };
+    } catch (cause) {
+      if (!(cause instanceof StartError)) throw cause;
+      const finding = fail(
+        "certificate",
+        cause.message,
+        "give the chain and its key, PEM, with --cert and --key",
+      );
+      return { cert: undefined, finding };
+    }
+  }
+  if (!paths) {
+    return {
+      cert: undefined,
+      finding: ok("certificate", "the first start makes an authority of the server's own"),
+    };
+  }
+  const cert = await readFile(join(paths.tls, "server.crt"), "utf8").catch(() => undefined);
+  if (cert === undefined) {
+    const finding = warn(
+      "certificate",
+      `there is none in ${paths.tls}`,
+      "the next start makes one, and an authority: links change",
+    );
+    return { cert, finding };
+  }
+  return { cert, finding: judgeCertificate({ cert, name, renewedBy: "the server" }) };
+}
+
+export function judgeCertificate(of: {
+  readonly cert: string;
+  readonly name: string | undefined;
+  readonly renewedBy: "you" | "the server";
+}): Finding {
+  const certificate = new X509Certificate(of.cert);
+  const days = Math.floor((certificate.validToDate.getTime() - Date.now()) / day);
+  const issuer = certificate.issuer.replaceAll("\n", ", ");
+  const fact = `issued by ${issuer}, ends ${certificate.validToDate.toISOString().slice(0, 10)} (${days} days)`;
+  const itself = of.renewedBy === "the server";
+  if (certificate.validFromDate.getTime() > Date.now()) {
+    return fail(
+      "certificate",
+      `${fact}, but begins ${certificate.validFromDate.toISOString()}`,
+      "look at the clock",
+    );
+  }
+  if (days < 0) {
+    const advice = itself
+      ? "start the server: it renews its own"
+      : "renew it; a running server takes the new files by itself";
+    return fail("certificate", fact, advice);
+  }
+  const { name } = of;
+  if (name !== undefined && !covers(certificate, name)) {
+    return itself
+      ? warn("certificate", `${fact}; not for ${name}`, "the next start with this --name makes one that is")
+      : fail("certificate", `${fact}; not for ${name}`, `get a certificate that names ${name}`);
+  }
+  if (!itself && days < 14) return warn("certificate", fact, "see that your renewal works");
+  return ok("certificate", name === undefined ? fact : `${fact}, for ${name}`);
+}
+
+function covers(certificate: X509Certificate, name: string): boolean {
+  return (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)) !== undefined;
+}
