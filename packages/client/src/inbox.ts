@@ -18,10 +18,13 @@ import type { DirectoryLog } from "./directory.ts";
 import type { Letters } from "./letters.ts";
 import type { Link } from "./link.ts";
 import type { Notices } from "./notices.ts";
+import type { Platform } from "./platform.ts";
 import { numberKey, type Position, put, type Records, type StoredLetter } from "./records.ts";
 import type { Change } from "./store.ts";
 import { Turns } from "./turns.ts";
 
+/** A cursor that the server can't take for now is told again after this. ms */
+const tellAgain = 30_000;
 /** So many of the newest rows are kept byte for byte: a restored server gets them back (C29). */
 const keptRows = 256;
 /** And so many without their sealed bytes, so that the chain reaches further back. */
@@ -44,6 +47,7 @@ export interface InboxParts {
   readonly letters: Letters;
   readonly log: DirectoryLog;
   readonly notices: Notices;
+  readonly platform: Pick<Platform, "after">;
   readonly me: AccountId;
   /** Throws SnugError for whatever is not a letter to us from whom the row names. */
   readonly open: (sealed: Uint8Array, row: Row, directory: Directory) => Promise<Opened>;
@@ -69,9 +73,11 @@ export class Inbox {
   #position: Position;
   /** Whether a row of the server's present incarnation is stored: none of a former one comes after it. */
   #begun = false;
+  #closed = false;
   #failed: Pick<Link, "request"> | null = null;
   #acknowledged = 0;
   #acknowledging = false;
+  #callOff: () => void = () => undefined;
   /** What the server had when it was last asked. */
   #head = 0;
   #behind: (() => void)[] = [];
@@ -123,6 +129,13 @@ export class Inbox {
   /** Resolves when everything pushed so far is dealt with. */
   idle(): Promise<void> {
     return this.#order.idle();
+  }
+
+  /** Nothing more is told to the server; resolves when everything pushed so far is dealt with. */
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#callOff();
+    return this.idle();
   }
 
   /** Asks for what comes after the stored cursor. Throws Stop when the server has less than it had. */
@@ -301,6 +314,7 @@ export class Inbox {
   /** Tells the server what is durable here: one word under way, the newest afterwards. */
   #acknowledge(link: Pick<Link, "request">): void {
     if (this.#acknowledging || this.#acknowledged === this.#position.seq) return;
+    this.#callOff();
     this.#acknowledging = true;
     const { stream, incarnation, seq } = this.#position;
     link.request("stream-cursor", { stream, incarnation, seq }).then(
@@ -309,9 +323,12 @@ export class Inbox {
         this.#acknowledged = seq;
         this.#acknowledge(link);
       },
-      // Told again at the next sign-in.
-      () => {
+      (error: unknown) => {
         this.#acknowledging = false;
+        // Without a link it is told at the next sign-in. On this one nothing else may come that it could go along with:
+        // a letterbox that counts as full takes no letter.
+        if (!(error instanceof SnugError) || this.#closed) return;
+        this.#callOff = this.#parts.platform.after(tellAgain, () => this.#acknowledge(link));
       },
     );
   }

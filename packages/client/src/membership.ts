@@ -104,6 +104,7 @@ export class Membership {
     this.inbox = new Inbox(
       {
         ...shared,
+        platform,
         open: (sealed, row, directory) =>
           openLetter(sealed, { server: room.server, me, keys: keys.encryption, directory, row }),
         arrived: parts.arrived,
@@ -225,7 +226,7 @@ export class Membership {
     this.#stopHints();
     this.outbox.end(new NetworkError("this client was closed"));
     this.connection.close();
-    await this.inbox.idle();
+    await this.inbox.close();
     await this.#turns.idle();
     await this.#telling;
   }

@@ -64,7 +64,7 @@ export class Outbox {
   readonly #seen = new Map<StreamId, number>();
   readonly #waiters = new Map<MessageId, { resolve(): void; reject(error: Error): void }[]>();
   readonly #held = new Map<MessageId, SnugError>();
-  /** Told to be delivered while a copy under this id had no answer yet: what became of that is asked for behind it. */
+  /** What may have been told to be delivered before it had its answer here: what became of it is asked for behind that. */
   readonly #early = new Set<MessageId>();
   #callOff: () => void = () => undefined;
   #place = 0;
@@ -78,6 +78,7 @@ export class Outbox {
     for (const { value } of await records.list({ table: "outbox" })) {
       this.#entries.set(value.place, value);
       this.#place = value.place + 1;
+      if (!value.accepted) this.#early.add(value.id);
     }
     for (const { key, value } of await records.list({ table: "counters" })) {
       this.#counters.set(key as StreamId, value);
@@ -289,7 +290,10 @@ export class Outbox {
   /** Whether to go on at once. */
   async #failed(entry: Outgoing, error: unknown): Promise<boolean> {
     // An unclear outcome: the same bytes are offered again on the next link (C9).
-    if (error instanceof NetworkError) return false;
+    if (error instanceof NetworkError) {
+      this.#early.add(entry.id);
+      return false;
+    }
     const known = error instanceof SnugError ? error : new SnugError("internal", String(error));
     if (known.code === "id-conflict") {
       // The server already has this letter, as it was sealed before its recipient's keys changed, or by this device

@@ -306,3 +306,41 @@ test("C28: a server that says too many is asked again with the same bytes after 
   for (const again of sent) assert.deepEqual(again, sent[0]);
   assert.deepEqual(await bob.arrivals(1), ["patience"]);
 });
+
+test("C17: a cursor that the server could not take is told again on the same connection", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const asked: string[] = [];
+  const refused = new Promise<number>((resolve) => {
+    bob.platform.onSent = (frame) => {
+      const request = decodeRequest(frame);
+      if (!("name" in request)) return frame;
+      asked.push(request.name);
+      if (request.name !== "stream-cursor" || asked.filter((name) => name === "stream-cursor").length > 1) {
+        return frame;
+      }
+      resolve(request.number);
+      return null;
+    };
+  });
+  await alice.client.send(bob.account, "one");
+  const number = await refused;
+  bob.platform.inject(encodeError(number, new SnugError("unavailable", "the disk is full")));
+  await setImmediate();
+  await alice.last(bob.account, "accepted");
+  bob.platform.advance(30_000);
+  await alice.last(bob.account, "delivered");
+  assert.ok(!asked.includes("sign-in"));
+});
+
+test("C14: what was delivered before its sender knew it accepted is asked for, not waited for", async () => {
+  await using room = await pair();
+  const { alice } = room;
+  const lost = loseNextAck(alice);
+  await alice.client.send(alice.account, "a note, twice offered");
+  await lost;
+  await alice.unplug();
+  // At her return she reads the note before she offers it again: the word that it is delivered comes too early.
+  await alice.plug();
+  await alice.last(alice.account, "delivered");
+});
