@@ -18,7 +18,7 @@ export function exitCodeOf(error: unknown): ExitCode {
 }
 
 /** Proofs of a dishonest server that stop a connection, beside the protocol's codes. */
-const proofs: readonly string[] = ["chain", "two-histories"];
+const proofs: readonly string[] = ["chain", "directory", "two-histories"];
 
 /** What a stopped connection's code means to a script. */
 export function exitCodeOfStop(code: string): ExitCode {

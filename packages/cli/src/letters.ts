@@ -1,4 +1,4 @@
-import { type Client, type Letter, NetworkError, type Person, type Thread } from "@snug/client";
+import { awaitsLook, type Client, type Letter, NetworkError, type Person, type Thread } from "@snug/client";
 import type { AccountId, MessageId } from "@snug/protocol";
 import { CommandError, exitCodes } from "./exit.ts";
 import { exitCodeOfStop } from "./failures.ts";
@@ -32,10 +32,11 @@ export async function send(of: Place & { readonly name: string; readonly text: s
 
 function refuseRecipient(person: Person): void {
   if (person.removed) throw new CommandError(exitCodes.notFound, `${person.name} has left; nothing was sent`);
-  if (person.trust.how === "key-changed") {
+  if (awaitsLook(person)) {
+    const why = person.trust.how === "unproven" ? "are not proven by your invite" : "changed";
     throw new CommandError(
       exitCodes.verification,
-      `the keys of ${person.name} changed; nothing was sent. See: snug verify ${person.name}`,
+      `the keys of ${person.name} ${why}; nothing was sent. See: snug verify ${person.name}`,
     );
   }
 }

@@ -1,3 +1,4 @@
+import { awaitsLook } from "@snug/client";
 import { CommandError, exitCodes } from "./exit.ts";
 import { findPerson, type Joined, type Place, withConnection } from "./session.ts";
 import { presenceWord, trustWord } from "./words.ts";
@@ -27,7 +28,7 @@ function unreadOf(state: Joined, account: string): number {
 export async function verify(of: Place & { readonly name: string; readonly yes: boolean }): Promise<void> {
   await withConnection(of.home, async (client, state) => {
     const person = findPerson(state.people, of.name);
-    const changed = person.trust.how === "key-changed";
+    const changed = awaitsLook(person);
     const safetyNumber = await client.safetyNumber(person.account);
     if (of.yes) {
       if (changed) await client.acceptNewKeys(person.account);
@@ -47,7 +48,7 @@ export async function verify(of: Place & { readonly name: string; readonly yes: 
     } else if (changed) {
       throw new CommandError(
         exitCodes.verification,
-        `the keys of ${person.name} changed; compare this number with theirs, then: snug verify ${person.name} --yes`,
+        `the keys of ${person.name} are to be looked at; compare this number with theirs, then: snug verify ${person.name} --yes`,
       );
     } else {
       of.output.say(

@@ -8,6 +8,8 @@ export function trustWord(person: Person): string {
       return person.trust.by === "self" ? "you" : "verified";
     case "key-changed":
       return "key changed";
+    case "unproven":
+      return "not proven";
     case "unverified":
       return "unverified";
   }

@@ -62,6 +62,7 @@ const joined: Joined = {
     ],
   },
   notices: [],
+  repeated: 0,
 };
 
 function letter(
@@ -169,7 +170,7 @@ test("letters say in words how far they got, and can't paint the screen", () => 
   assert.match(drawn, /bela +␛\[31mred␛\[2J/);
   assert.match(drawn, /you ✓✓ delivered +mine/);
   assert.match(drawn, /you held +stuck\n.*! the keys of bela changed/);
-  assert.match(drawn, /letters are missing here —\n.*after a gap/);
+  assert.match(drawn, /has not arrived —\n.*after a gap/);
   assert.doesNotMatch(drawn, /\u001b\[(31m|2J)/);
 });
 

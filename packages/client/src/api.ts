@@ -15,7 +15,9 @@ export type Trust =
   /** Through a one-use invite: both sides checked each other's keys by its secret. */
   | { readonly how: "verified"; readonly by: "invite" | "safety-number" | "self" }
   /** The keys changed without the recovery key's word: nothing is sent until the person is looked at again. */
-  | { readonly how: "key-changed"; readonly when: number };
+  | { readonly how: "key-changed"; readonly when: number }
+  /** Claims to come by an invite of ours and does not prove it: the keys may be the server's. Nothing is sent either. */
+  | { readonly how: "unproven"; readonly when: number };
 
 export interface Person {
   readonly account: AccountId;
@@ -111,6 +113,8 @@ export type ClientState =
       /** null until first loaded. */
       readonly library: LibraryView | null;
       readonly notices: readonly Notice[];
+      /** Letters of others that the server delivered once more; they were left out. */
+      readonly repeated: number;
     }
   | { readonly phase: "ended"; readonly why: string };
 
@@ -152,7 +156,7 @@ export interface Client {
   /** 60 digits in 12 groups of five, the same on both sides. */
   safetyNumber(account: AccountId): Promise<string>;
   setVerified(account: AccountId, verified: boolean): Promise<void>;
-  /** After a loud key change: go on with the new keys, as unverified. Held letters are sealed anew. */
+  /** After a loud key change, or a join without proof: go on with these keys, as unverified. Held letters leave. */
   acceptNewKeys(account: AccountId): Promise<void>;
   dismissNotice(id: number): Promise<void>;
 

@@ -187,6 +187,9 @@ export class DirectoryLog {
     }
     const verdict = await compareCheckpoint(this.#directory.tree, checkpoint);
     if (verdict === "newer") {
+      // The log key signed that there are so many: whatever becomes of the letter that told us, they are asked for again.
+      const claimed = { text, size: checkpoint.size };
+      await this.#records.commit([put("checkpoint", "claimed", claimed)]);
       throw new Stop(
         "rolled-back",
         `${whose} was shown ${checkpoint.size} statements, the server shows us fewer`,

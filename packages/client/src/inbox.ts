@@ -56,13 +56,16 @@ export interface InboxParts {
 
 /** What a batch of rows brings, until it is stored. */
 interface Batch {
+  /** Whether a letter came behind later ones of its sender. */
+  late: boolean;
   readonly marks: Set<string>;
   readonly counters: Map<string, number>;
 }
 
 type Verdict =
   | { readonly is: "letter"; readonly letter: Omit<StoredLetter, "order">; readonly mark: string }
-  | { readonly is: "known"; readonly mark: string }
+  /** Our own copy comes back once by itself; another's letter never does. */
+  | { readonly is: "known"; readonly mark: string; readonly own: boolean }
   | { readonly is: "refused"; readonly code: string; readonly why: string };
 
 /** The own inbox: rows checked, opened, stored together with the cursor, and only then acknowledged (C17 …). */
@@ -75,6 +78,7 @@ export class Inbox {
   #begun = false;
   #closed = false;
   #failed: Pick<Link, "request"> | null = null;
+  #repeated = 0;
   #acknowledged = 0;
   #acknowledging = false;
   #callOff: () => void = () => undefined;
@@ -91,8 +95,14 @@ export class Inbox {
     return this.#position;
   }
 
+  /** Letters of others that came again, and were left out. */
+  get repeated(): number {
+    return this.#repeated;
+  }
+
   async load(): Promise<void> {
     const { records } = this.#parts;
+    this.#repeated = (await records.get("counts", "repeated"))?.count ?? 0;
     for (const { key, value } of await records.list({ table: "senders" })) {
       this.#senders.set(key, value.counter);
     }
@@ -188,7 +198,7 @@ export class Inbox {
   async #takeRows(pushed: readonly Row[], link: Pick<Link, "request">): Promise<void> {
     const rows = pushed.filter((row) => row.seq > this.#position.seq);
     const end = await this.#checkChain(rows);
-    const batch: Batch = { marks: new Set(), counters: new Map() };
+    const batch: Batch = { late: false, marks: new Set(), counters: new Map() };
     const verdicts: Verdict[] = [];
     for (const row of rows) verdicts.push(await this.#judge(row, batch, link));
     await this.#store(rows, verdicts, { end, batch });
@@ -220,7 +230,9 @@ export class Inbox {
   async #judge(row: Row, batch: Batch, link: Pick<Link, "request">): Promise<Verdict> {
     const { log, me, records } = this.#parts;
     const mark = `${row.account}:${row.id}`;
-    if (batch.marks.has(mark) || (await records.get("received", mark))) return { is: "known", mark };
+    if (batch.marks.has(mark) || (await records.get("received", mark))) {
+      return { is: "known", mark, own: row.account === me };
+    }
     try {
       const { id, time, content, checkpoint, copyOf } = await this.#open(row, link);
       const name = log.directory.accounts.get(row.account)?.display ?? "somebody";
@@ -233,7 +245,9 @@ export class Inbox {
         row.account === me
           ? ({ is: "accepted" } as const)
           : ({ is: "received", gapBefore: this.#count(row, batch) > 1 } as const);
-      return { is: "letter", letter: { id, thread, from: row.account, time, content, state }, mark };
+      const { account: from, device, counter } = row;
+      const letter = { id, thread, from, time, content, state };
+      return { is: "letter", letter: from === me ? letter : { ...letter, sent: { device, counter } }, mark };
     } catch (error) {
       if (!(error instanceof SnugError)) throw error;
       return { is: "refused", code: error.code, why: error.message };
@@ -258,10 +272,12 @@ export class Inbox {
   }
 
   /** How far this sender's counter moved; below 1 for a late row. */
-  #count(row: Row, { counters }: Batch): number {
+  #count(row: Row, batch: Batch): number {
+    const { counters } = batch;
     const key = senderKey(row);
     const last = counters.get(key) ?? this.#senders.get(key) ?? 0;
     counters.set(key, Math.max(last, row.counter));
+    batch.late ||= row.counter <= last;
     return row.counter - last;
   }
 
@@ -273,6 +289,8 @@ export class Inbox {
     if (rows.length === 0) return;
     const { turns, letters, records, notices, log } = this.#parts;
     const refusals: { show(): void }[] = [];
+    const repeated =
+      this.#repeated + verdicts.filter((verdict) => verdict.is === "known" && !verdict.own).length;
     const changes: Change[] = [put("position", "inbox", end)];
     rows.forEach((row, at) => {
       changes.push(put("rows", numberKey(row.seq), { row: encodeCbor({ ...row }) }));
@@ -296,14 +314,15 @@ export class Inbox {
       changes.push(notice.change);
       refusals.push(notice);
     });
+    if (repeated > this.#repeated) changes.push(put("counts", "repeated", { count: repeated }));
     for (const [key, counter] of batch.counters) changes.push(put("senders", key, { counter }));
     await turns.run(async () => {
-      const added = letters.add(
-        verdicts.flatMap((verdict) => (verdict.is === "letter" ? [verdict.letter] : [])),
-      );
+      const opened = verdicts.flatMap((verdict) => (verdict.is === "letter" ? [verdict.letter] : []));
+      const added = await (batch.late ? letters.addLate(opened) : letters.add(opened));
       await records.commit([...changes, ...added.changes]);
       this.#position = end;
       this.#begun = rows.at(-1)?.incarnation === end.incarnation;
+      this.#repeated = repeated;
       for (const [key, counter] of batch.counters) this.#senders.set(key, counter);
       added.apply();
       for (const refusal of refusals) refusal.show();

@@ -141,6 +141,7 @@ export class Membership {
       threads: this.letters.threads,
       library: this.library.view,
       notices: this.notices.shown,
+      repeated: this.inbox.repeated,
     };
   }
 
@@ -242,10 +243,11 @@ export class Membership {
     await this.log.compare(signed.checkpoint, "sign-in", link);
     const claimed = await this.#parts.records.get("checkpoint", "claimed");
     if (claimed) {
-      await this.log.compare(claimed.text, "whoever invited us", link).catch((error: unknown) => {
+      const whose = claimed.size === 0 ? "whoever invited us" : "somebody who wrote to us";
+      await this.log.compare(claimed.text, whose, link).catch((error: unknown) => {
         if (!(error instanceof SnugError)) throw error;
-        // It was signed by the link's log key when we joined: the log shown since then doesn't have that key.
-        throw new Stop("two-histories", "the server shows us another log key than whoever invited us");
+        // A log key of ours signed it then: the log shown since does not have that key.
+        throw new Stop("two-histories", `the server shows us another log key than ${whose}`);
       });
       await this.#parts.records.commit([put("checkpoint", "claimed", null)]);
     }

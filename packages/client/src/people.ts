@@ -3,6 +3,7 @@ import { checkInviteBinding } from "@snug/crypto/sealing";
 import { type AccountId, type Hash, SnugError, type StatementContent } from "@snug/protocol";
 import { administrationNews } from "./administration.ts";
 import type { Person } from "./api.ts";
+import { Stop } from "./connection.ts";
 import type { Judgement, News, Step } from "./directory.ts";
 import type { Notices } from "./notices.ts";
 import { put, type RecordOf, type Records, type Room, type Trusted } from "./records.ts";
@@ -78,6 +79,9 @@ export class People {
     if (this.#of(account.id).trust.how === "key-changed") {
       return `the keys of ${account.display} have changed; compare the safety number or accept the new keys first`;
     }
+    if (this.#of(account.id).trust.how === "unproven") {
+      return `${account.display} came by an invite of yours without its proof; compare the safety number or accept the keys first`;
+    }
     return null;
   }
 
@@ -112,8 +116,18 @@ export class People {
     this.#invites.set(hash, invite);
   }
 
-  /** What new leaves of the log mean for trust, and what is said of them. */
+  /**
+   * What new leaves of the log mean for trust, and what is said of them. Throws Stop when the directory lacks ourselves:
+   * then somebody else may stand there under our name.
+   */
   async judge({ steps, newLogKey, first }: News, after: Directory): Promise<Judgement> {
+    if (!after.accounts.has(this.#parts.room.account)) {
+      const { name } = this.#parts.room;
+      throw new Stop(
+        "directory",
+        `the server's directory does not have your account: somebody else may stand there as ${name}`,
+      );
+    }
     const verdicts: Verdict[] = newLogKey && !first ? [logKeyNews] : [];
     for (const step of steps) verdicts.push(await this.#judgeStep(step, after, first));
     const notices = verdicts.flatMap(({ say }) =>
@@ -168,8 +182,9 @@ export class People {
       const trust = { how: "verified", by: "invite" } as const;
       return { say: [], trusted: [owner, { trust, notice: null }], spent: hash };
     }
-    const text = `${content.body.display} claims to have joined by an invite of yours, but the proof is wrong: the server may have put its own keys in. Compare the safety number before you write anything private.`;
-    return { say: [{ level: "loud", text }] };
+    const text = `${content.body.display} claims to have joined by an invite of yours, but the proof is wrong: the server may have put its own keys in. Nothing is sent to them until you have compared the safety number or accepted the keys.`;
+    const trust = { how: "unproven", when: this.#parts.now() } as const;
+    return { say: [{ level: "loud", text }], trusted: [owner, { trust, notice: null }] };
   }
 
   #of(account: AccountId): Trusted {

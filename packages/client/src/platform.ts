@@ -1,5 +1,8 @@
 import type { Hash } from "@snug/protocol";
 
+/** An answer by HTTP above so many bytes is not read on: none that is right is as large. */
+export const largestAnswer: number = 16 * 1024 * 1024;
+
 /** What a socket tells its opener. `closed` comes exactly once, also when it never opened. */
 export interface SocketEvents {
   opened(): void;

@@ -81,6 +81,8 @@ const StoredLetter = z.strictObject({
   time: count,
   order: count,
   state: LetterState,
+  /** Of a received letter: where it stands in its sender's own count. Stores of the first version lack it. */
+  sent: z.strictObject({ device: DeviceId, counter: z.int().positive() }).optional(),
 });
 export type StoredLetter = z.infer<typeof StoredLetter>;
 
@@ -113,6 +115,7 @@ const Trusted = z.strictObject({
     z.strictObject({ how: z.literal("unverified") }),
     z.strictObject({ how: z.literal("verified"), by: z.enum(["invite", "safety-number"]) }),
     z.strictObject({ how: z.literal("key-changed"), when: count }),
+    z.strictObject({ how: z.literal("unproven"), when: count }),
   ]),
   notice: z.string().nullable(),
 });
@@ -128,7 +131,10 @@ const schemas = {
   position: Position,
   /** index → statement. */
   directory: z.strictObject({ statement: bytes, inbox: StreamId.nullable() }),
-  /** "newest": the newest checkpoint that matched; "claimed" ones wait for our directory to get that far. */
+  /**
+   * "newest": the newest checkpoint that matched. "claimed": one that the log must still grow to, from our invite (size
+   * 0: not looked at yet) or from a letter.
+   */
   checkpoint: z.strictObject({ text: z.string(), size: count }),
   /** hash of a statement that this device made for its own account. */
   made: z.strictObject({ kind: z.string() }),
@@ -159,6 +165,8 @@ const schemas = {
     level: z.enum(["quiet", "loud"]),
     text: z.string(),
   }),
+  /** "repeated": letters of others that came again. */
+  counts: z.strictObject({ count }),
   /** "stopped": a proof of dishonesty survives a restart. */
   stopped: z.strictObject({ code: z.string(), why: z.string() }),
 } as const;

@@ -210,7 +210,7 @@ async function forge(room: Pair, shown: Person) {
   return encodeEvent("directory", { from: directory.size, entries, checkpoint });
 }
 
-test("C22: a genesis that claims an invite it doesn't prove is a loud notice, and stays unverified", async () => {
+test("C22: a genesis that claims an invite it doesn't prove is a loud notice, and nothing is sent until a person decides", async () => {
   await using room = await pair();
   const { alice } = room;
   alice.platform.inject(await forge(room, alice));
@@ -219,7 +219,17 @@ test("C22: a genesis that claims an invite it doesn't prove is a loud notice, an
     (s) => s.phase === "joined" && s.people.length === 3 && s.notices.length === 1,
   );
   assert.match(alice.state.notices[0]?.text ?? "", /Mallory claims to have joined by an invite of yours/);
-  assert.deepEqual(alice.state.people.find(({ name }) => name === "Mallory")?.trust, { how: "unverified" });
+  const mallory = alice.state.people.find(({ name }) => name === "Mallory");
+  assert.equal(mallory?.trust.how, "unproven");
+  const id = await alice.client.send(mallory.account, "for Mallory?");
+  await assert.rejects(alice.client.settled(id), { code: "policy", message: /without its proof/ });
+  await alice.client.acceptNewKeys(mallory.account);
+  await alice.until(
+    "accepted",
+    (s) =>
+      s.phase === "joined" &&
+      s.people.some(({ name, trust }) => name === "Mallory" && trust.how === "unverified"),
+  );
 });
 
 test("C7: who is shown fewer statements than the writer of a letter stops and says so", async () => {

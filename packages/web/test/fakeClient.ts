@@ -255,6 +255,7 @@ function joined(room: Scenario["room"], written: readonly Letter[]): Joined {
           : { is: "online" },
     people: people(room),
     threads: threadsOf(written, 2),
+    repeated: room === "changed" ? 2 : 0,
     library: library(room),
     notices:
       room === "changed"

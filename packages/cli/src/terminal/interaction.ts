@@ -1,4 +1,4 @@
-import type { Client, ClientState } from "@snug/client";
+import { awaitsLook, type Client, type ClientState } from "@snug/client";
 import type { AccountId } from "@snug/protocol";
 import { CommandError } from "../exit.ts";
 import { authorityFile, playWithMpv } from "../player.ts";
@@ -103,7 +103,7 @@ export function createInteraction(client: Client, home: string): Interaction {
       case "number":
         return tell({ is: "number", account: act.account, number: await client.safetyNumber(act.account) });
       case "verify":
-        if (isKeyChanged(client.state, act.account)) await client.acceptNewKeys(act.account);
+        if (isToBeLookedAt(client.state, act.account)) await client.acceptNewKeys(act.account);
         return client.setVerified(act.account, true);
       case "acceptKeys":
         return client.acceptNewKeys(act.account);
@@ -143,10 +143,10 @@ function isOpen(screen: Screen): AccountId | null {
   return screen.at === "thread" ? screen.account : null;
 }
 
-function isKeyChanged(state: ClientState, account: AccountId): boolean {
+function isToBeLookedAt(state: ClientState, account: AccountId): boolean {
   return (
     state.phase === "joined" &&
-    state.people.some((person) => person.account === account && person.trust.how === "key-changed")
+    state.people.some((person) => person.account === account && awaitsLook(person))
   );
 }
 

@@ -1,4 +1,4 @@
-import type { ClientState, Person } from "@snug/client";
+import { awaitsLook, type ClientState, type Notice, noticesBeside, type Person } from "@snug/client";
 import type { TitleView } from "@snug/protocol";
 import {
   emptyField,
@@ -72,7 +72,7 @@ function inName(screen: ScreenAt<"name">, key: Key): Step {
 }
 
 function inMenu(screen: ScreenAt<"menu">, key: Key, state: ClientState): Step {
-  const notice = state.phase === "joined" ? state.notices[0] : undefined;
+  const notice = firstNotice(state);
   if (isLetter(key, "q")) return { screen, act: { do: "quit" } };
   if (isLetter(key, "x") && notice) return { screen, act: { do: "dismiss", notice: notice.id } };
   if (key.is === "enter" || key.is === "right") {
@@ -130,7 +130,7 @@ function inSafety(screen: ScreenAt<"safety">, key: Key, state: ClientState): Ste
   const person = shownPeople(state).find((each) => each.account === screen.account);
   if (goesBack(key)) return toThread(screen.account);
   if (isLetter(key, "y")) return { screen, act: { do: "verify", account: screen.account } };
-  if (isLetter(key, "a") && person?.trust.how === "key-changed") {
+  if (isLetter(key, "a") && person && awaitsLook(person)) {
     return { screen, act: { do: "acceptKeys", account: screen.account } };
   }
   return { screen };
@@ -160,6 +160,13 @@ function toThread(account: Person["account"]): Step {
 
 function toSafety(account: Person["account"]): Step {
   return { screen: { at: "safety", account, number: null, problem: null }, act: { do: "number", account } };
+}
+
+/** The notice that is shown first and put away first: loud before quiet, old before new. */
+export function firstNotice(state: ClientState): Notice | undefined {
+  if (state.phase !== "joined") return undefined;
+  const notices = noticesBeside(state.connection, state.notices);
+  return notices.find(({ level }) => level === "loud") ?? notices[0];
 }
 
 /** The people of the list, in its order: one that doesn't move under the hand when somebody comes or goes. */

@@ -1,6 +1,13 @@
-import { limits, socketPath, subprotocol } from "@snug/protocol";
+import { limits, SnugError, socketPath, subprotocol } from "@snug/protocol";
 import { NetworkError } from "../api.ts";
-import type { Address, HttpRequest, Platform, Socket, SocketEvents } from "../platform.ts";
+import {
+  type Address,
+  type HttpRequest,
+  largestAnswer,
+  type Platform,
+  type Socket,
+  type SocketEvents,
+} from "../platform.ts";
 
 /** As Node's: a request that gets no answer for so long has failed. */
 const requestLimit = 30_000;
@@ -59,10 +66,28 @@ async function fetchJson(
       cache: "no-store",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const text = await answer.text();
-    return { status: answer.status, body: parseJson(text) };
+    return { status: answer.status, body: parseJson(await readBody(answer)) };
   } catch (cause) {
+    if (cause instanceof SnugError) throw cause;
     throw new NetworkError(`${origin} can't be reached`, { cause });
+  }
+}
+
+async function readBody(answer: Response): Promise<string> {
+  const reader = answer.body?.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  for (;;) {
+    // Not every browser can iterate a stream.
+    const piece = await reader?.read();
+    if (!piece?.value) return text + decoder.decode();
+    size += piece.value.length;
+    if (size > largestAnswer) {
+      await reader?.cancel();
+      throw new SnugError("too-large", "an answer larger than any that is right");
+    }
+    text += decoder.decode(piece.value, { stream: true });
   }
 }
 

@@ -4,11 +4,17 @@ import { request as httpsRequest } from "node:https";
 import { fromBase64url, type Hash, limits, SnugError, socketPath, subprotocol } from "@snug/protocol";
 import WebSocket from "ws";
 import { NetworkError } from "../api.ts";
-import type { Address, HttpRequest, Platform, Socket, SocketEvents } from "../platform.ts";
+import {
+  type Address,
+  type HttpRequest,
+  largestAnswer,
+  type Platform,
+  type Socket,
+  type SocketEvents,
+} from "../platform.ts";
 
 /** A request that gets no answer, or whose answer stands still for so long, has failed. */
 const requestLimit = 30_000;
-const largestAnswer = 16 * 1024 * 1024;
 
 /** Node: `ws`, and the server's own TLS authority pinned for this client alone. */
 export function nodePlatform(): Platform {

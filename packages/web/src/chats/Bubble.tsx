@@ -1,4 +1,4 @@
-import type { Letter, Person } from "@snug/client";
+import { awaitsLook, type Letter, type Person } from "@snug/client";
 import { Clock } from "lucide-react";
 import type { ReactElement } from "react";
 import { clockTime } from "../wording.ts";
@@ -29,9 +29,9 @@ export function Bubble({ letter, follows, me, person, onReview }: Props): ReactE
       {letter.state.is === "held" ? (
         <p className={styles.held}>
           <span>Not sent: {letter.state.why}</span>
-          {person.trust.how === "key-changed" ? (
+          {awaitsLook(person) ? (
             <button type="button" onClick={onReview}>
-              Look at the new keys
+              Look at the keys
             </button>
           ) : null}
         </p>

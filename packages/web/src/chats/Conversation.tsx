@@ -1,4 +1,4 @@
-import type { Person } from "@snug/client";
+import { awaitsLook, type Person } from "@snug/client";
 import type { AccountId } from "@snug/protocol";
 import { ChevronLeft, Info, TriangleAlert, UserX } from "lucide-react";
 import { type ReactElement, useEffect, useState } from "react";
@@ -32,9 +32,7 @@ export function Conversation({ account }: { readonly account: AccountId }): Reac
   return (
     <>
       <Head person={person} onLook={() => setLooking(true)} />
-      {person.trust.how === "key-changed" ? (
-        <KeysChanged person={person} onLook={() => setLooking(true)} />
-      ) : null}
+      {awaitsLook(person) ? <KeysInDoubt person={person} onLook={() => setLooking(true)} /> : null}
       <Timeline person={person} me={me.account} unread={unreadAtFirst} onReview={() => setLooking(true)} />
       <Foot person={person} />
       <PersonSheet person={person} open={looking} onClose={() => setLooking(false)} />
@@ -77,7 +75,8 @@ function Head({ person, onLook }: { readonly person: Person; readonly onLook: ()
   );
 }
 
-function KeysChanged({
+/** Above the conversation until a person has decided: meanwhile nothing is sent. */
+function KeysInDoubt({
   person,
   onLook,
 }: {
@@ -86,6 +85,8 @@ function KeysChanged({
 }): ReactElement {
   const client = useClient();
   const [problem, setProblem] = useState("");
+  const { name } = person;
+  const unproven = person.trust.how === "unproven";
   const accept = async (): Promise<void> => {
     try {
       await client.acceptNewKeys(person.account);
@@ -97,16 +98,18 @@ function KeysChanged({
     <section className={styles.changed} data-testid="key-changed" role="alert" aria-labelledby="key-changed">
       <TriangleAlert size={20} aria-hidden="true" />
       <div>
-        <h2 id="key-changed">{person.name}’s keys changed</h2>
+        <h2 id="key-changed">{unproven ? `This may not be ${name}` : `${name}’s keys changed`}</h2>
         <p>
-          This happens when somebody starts over, and also when somebody pretends to be {person.name}. Nothing
-          is sent until you decide. Ask {person.name} in another way, and compare the safety number.
+          {unproven
+            ? `Somebody joined as ${name} by an invite of yours, without the proof that only its link gives. The server may have put its own keys in.`
+            : `This happens when somebody starts over, and also when somebody pretends to be ${name}.`}{" "}
+          Nothing is sent until you decide. Ask {name} in another way, and compare the safety number.
         </p>
         {problem ? <p>{problem}</p> : null}
         <div className={styles.actions}>
           <Button onClick={onLook}>Compare the safety number</Button>
           <Button data-testid="accept-keys" onClick={() => void accept()}>
-            Go on with the new keys
+            {unproven ? "Go on with these keys" : "Go on with the new keys"}
           </Button>
         </div>
       </div>

@@ -1,4 +1,4 @@
-import type { Person } from "@snug/client";
+import { awaitsLook, type Person } from "@snug/client";
 import { ShieldAlert, ShieldCheck, ShieldQuestion } from "lucide-react";
 import type { ReactElement } from "react";
 import styles from "./trust.module.css";
@@ -12,6 +12,8 @@ function trustInWords(person: Person): string {
       return person.trust.by === "invite" ? "Verified by the invite" : "Verified by safety number";
     case "key-changed":
       return "Keys changed";
+    case "unproven":
+      return "Not proven by your invite";
     default:
       return "Not verified yet";
   }
@@ -19,8 +21,9 @@ function trustInWords(person: Person): string {
 
 export function TrustLine({ person }: { readonly person: Person }): ReactElement {
   const { how } = person.trust;
-  const look = person.removed || (how === "verified" && person.trust.by === "self") ? "unverified" : how;
-  const Icon = look === "verified" ? ShieldCheck : look === "key-changed" ? ShieldAlert : ShieldQuestion;
+  const plain = person.removed || (how === "verified" && person.trust.by === "self");
+  const look = plain ? "unverified" : awaitsLook(person) ? "warn" : how;
+  const Icon = look === "verified" ? ShieldCheck : look === "warn" ? ShieldAlert : ShieldQuestion;
   return (
     <span className={styles.trust} data-how={look}>
       {look === "unverified" && how === "verified" ? null : <Icon size={14} aria-hidden="true" />}

@@ -1,4 +1,4 @@
-import type { Person } from "@snug/client";
+import { awaitsLook, type Person } from "@snug/client";
 import { type ReactElement, useEffect, useState } from "react";
 import { inWords, useClient } from "../client.tsx";
 import { Button } from "../parts/Button.tsx";
@@ -79,9 +79,9 @@ function Safety({
         </p>
       ) : null}
       <SheetActions>
-        {trust.how === "key-changed" ? (
+        {awaitsLook(person) ? (
           <Button onClick={() => void act(() => client.acceptNewKeys(account))}>
-            Go on with the new keys
+            {trust.how === "unproven" ? "Go on with these keys" : "Go on with the new keys"}
           </Button>
         ) : null}
         {trust.how === "verified" ? (

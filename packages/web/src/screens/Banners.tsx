@@ -1,7 +1,7 @@
-import type { Connection } from "@snug/client";
+import { adviceOf, type Connection, noticesBeside } from "@snug/client";
 import { CloudOff, Info, TriangleAlert, X } from "lucide-react";
 import type { ReactElement, ReactNode } from "react";
-import { useClient, useJoined } from "../client.tsx";
+import { inWords, useClient, useJoined } from "../client.tsx";
 import { IconButton } from "../parts/Button.tsx";
 import styles from "./banners.module.css";
 
@@ -17,7 +17,7 @@ interface Props {
 export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
   const client = useClient();
   const { connection, me, notices, server } = useJoined();
-  const loudFirst = notices.toSorted(
+  const loudFirst = noticesBeside(connection, notices).toSorted(
     (a, b) => Number(b.level === "loud") - Number(a.level === "loud") || b.id - a.id,
   );
   return (
@@ -50,12 +50,15 @@ function ConnectionBanner({ connection }: { readonly connection: Connection }): 
         </p>
       ) : null}
       {connection.is === "stopped" ? (
-        <p className={styles.banner} data-level="loud" data-testid="server-stopped">
+        <div className={styles.banner} data-level="loud" data-testid="server-stopped" role="alert">
           <TriangleAlert size={18} aria-hidden="true" />
-          <span>
-            <strong>Snug has stopped talking to this server.</strong> {connection.why}
-          </span>
-        </p>
+          <div className={styles.stopped}>
+            <p>
+              <strong>Snug has stopped talking to this server.</strong> {inWords(connection.why)}
+            </p>
+            <p>{adviceOf(connection)}</p>
+          </div>
+        </div>
       ) : null}
     </div>
   );

@@ -6,7 +6,7 @@ import page from "./page.module.css";
 import styles from "./settings.module.css";
 
 export function Settings(): ReactElement {
-  const { me, server, connection } = useJoined();
+  const { me, server, connection, repeated } = useJoined();
   const [asked, setAsked] = useState<"nothing" | "sign-out" | "leave">("nothing");
   const close = (): void => setAsked("nothing");
   return (
@@ -29,6 +29,13 @@ export function Settings(): ReactElement {
             <code>{server.id}</code>
           </Row>
           <Row name="Connection">{connectionInWords(connection.is)}</Row>
+          {repeated > 0 ? (
+            <Row name="Came twice">
+              <span data-testid="repeated">
+                {repeated === 1 ? "1 letter, which was left out" : `${repeated} letters, which were left out`}
+              </span>
+            </Row>
+          ) : null}
           <Row name="Storage">
             <Storage />
           </Row>

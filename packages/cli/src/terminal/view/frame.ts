@@ -12,7 +12,14 @@ export interface Size {
 
 /** The whole screen: who and how connected above, the keys below, one screen between. */
 export function frame(
-  of: { readonly shown: Shown; readonly size: Size; readonly paint: Paint; readonly keys: string },
+  of: {
+    readonly shown: Shown;
+    readonly size: Size;
+    readonly paint: Paint;
+    readonly keys: string;
+    /** What must be known whatever is on the screen, or null. */
+    readonly alarms: ReactNode;
+  },
   body: ReactNode,
 ): ReactElement {
   const { columns, rows } = of.size;
@@ -22,6 +29,7 @@ export function frame(
     { flexDirection: "column", width: columns, height: rows, overflow: "hidden" },
     h(Box, { flexShrink: 0, justifyContent: "space-between", width: columns }, ...header(of)),
     h(Box, { flexShrink: 0 }, rule),
+    ...(of.alarms ? [of.alarms, h(Box, { key: "below", flexShrink: 0 }, rule)] : []),
     h(Box, { flexDirection: "column", flexGrow: 1, flexShrink: 1, overflow: "hidden" }, body),
     h(Box, { flexShrink: 0 }, rule),
     h(Box, { flexShrink: 0 }, h(Text, { dimColor: true, wrap: "truncate" }, of.keys)),
@@ -40,7 +48,7 @@ function header(of: { readonly shown: Shown; readonly paint: Paint }): ReactElem
     h(
       Text,
       { key: "right", wrap: "truncate", ...(good ? {} : { bold: true, ...of.paint("loud") }) },
-      ` ${harmlessLine(connectionWords(connection))}`,
+      ` ${connection.is === "stopped" ? "stopped" : harmlessLine(connectionWords(connection))}`,
     ),
   ];
 }

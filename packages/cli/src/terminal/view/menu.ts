@@ -2,17 +2,12 @@ import { Box, Text } from "ink";
 import { createElement as h, type ReactNode } from "react";
 import { harmlessLine } from "../../output.ts";
 import type { Joined } from "../../session.ts";
-import { menuEntries, shownPeople, shownTitles } from "../press.ts";
+import { firstNotice, menuEntries, shownPeople, shownTitles } from "../press.ts";
 import { listRow } from "./frame.ts";
-import type { Paint } from "./paint.ts";
 
-export function menuView(of: {
-  readonly state: Joined;
-  readonly chosen: number;
-  readonly paint: Paint;
-}): ReactNode {
+export function menuView(of: { readonly state: Joined; readonly chosen: number }): ReactNode {
   const remarks = [peopleRemark(of.state), videosRemark(of.state), ""];
-  const [notice] = of.state.notices;
+  const notice = firstNotice(of.state);
   return h(
     Box,
     { flexDirection: "column", paddingTop: 1 },
@@ -23,17 +18,22 @@ export function menuView(of: {
         h(Text, { dimColor: true }, remarks[at]),
       ),
     ),
-    notice &&
+    // A loud one stands above, on every screen.
+    notice?.level === "quiet" &&
       h(
         Box,
         { paddingX: 1, paddingTop: 1 },
-        h(
-          Text,
-          notice.level === "loud" ? { bold: true, ...of.paint("loud") } : {},
-          `! ${harmlessLine(notice.text)} (x puts this away)`,
-        ),
+        h(Text, null, `${harmlessLine(notice.text)} (x puts this away)`),
       ),
+    of.state.repeated > 0 &&
+      h(Box, { paddingX: 1, paddingTop: 1 }, h(Text, { dimColor: true }, repeatedWords(of.state.repeated))),
   );
+}
+
+function repeatedWords(count: number): string {
+  return count === 1
+    ? "The server delivered a letter a second time; it was left out."
+    : `The server delivered ${count} letters a second time; they were left out.`;
 }
 
 function peopleRemark(state: Joined): string {

@@ -1,4 +1,4 @@
-import type { Person } from "@snug/client";
+import { awaitsLook, type Person } from "@snug/client";
 import { Box, Text } from "ink";
 import { createElement as h, type ReactNode } from "react";
 import { harmlessLine } from "../../output.ts";
@@ -51,7 +51,7 @@ function personRow(of: {
 export function trustView(person: Person, paint: Paint): ReactNode {
   const { how } = person.trust;
   const tone =
-    how === "verified" ? paint("verified") : how === "key-changed" ? { bold: true, ...paint("loud") } : {};
+    how === "verified" ? paint("verified") : awaitsLook(person) ? { bold: true, ...paint("loud") } : {};
   return h(Text, tone, trustWord(person));
 }
 
@@ -70,11 +70,11 @@ export function safetyView(of: {
     Box,
     { flexDirection: "column", paddingX: 2, paddingTop: 1, gap: 1 },
     h(Text, null, `Safety number with ${name} — `, trustView(person, of.paint)),
-    person.trust.how === "key-changed" &&
+    awaitsLook(person) &&
       h(
         Text,
         { bold: true, ...of.paint("loud") },
-        `The keys of ${name} changed. Nothing is sent until you have looked: compare the number, by voice or in person.`,
+        `${person.trust.how === "unproven" ? `${name} came by your invite without its proof.` : `The keys of ${name} changed.`} Nothing is sent until you have looked: compare the number, by voice or in person.`,
       ),
     h(Text, { bold: true }, groups.length === 0 ? "…" : rows.join("\n")),
     h(Text, null, `If ${name} sees the same number, nobody stands between you: press y.`),

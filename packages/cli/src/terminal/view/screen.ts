@@ -1,5 +1,7 @@
+import { awaitsLook } from "@snug/client";
 import type { ReactElement, ReactNode } from "react";
 import type { Shown } from "../interaction.ts";
+import { alarmsOf, alarmView, rowsOf } from "./alarms.ts";
 import { frame, type Size } from "./frame.ts";
 import { linkView, nameView, recoveryView } from "./joining.ts";
 import { menuView } from "./menu.ts";
@@ -17,20 +19,31 @@ export function screenView(of: {
   readonly size: Size;
   readonly paint: Paint;
 }): ReactElement {
-  return frame({ ...of, keys: keysLine(of.shown) }, bodyView(of));
+  const alarms = alarmsOf(of.shown);
+  const taken = alarms.length === 0 ? 0 : rowsOf(alarms, of.size.columns) + 1;
+  const rows = Math.max(1, of.size.rows - framing - taken);
+  return frame(
+    { ...of, keys: keysLine(of.shown), alarms: alarmView(alarms, of.paint) },
+    bodyView({ ...of, rows }),
+  );
 }
 
-function bodyView(of: { readonly shown: Shown; readonly size: Size; readonly paint: Paint }): ReactNode {
-  const { paint } = of;
+function bodyView(of: {
+  readonly shown: Shown;
+  readonly size: Size;
+  readonly paint: Paint;
+  /** Rows that the body has. */
+  readonly rows: number;
+}): ReactNode {
+  const { paint, rows } = of;
   const { screen, state } = of.shown;
-  const rows = Math.max(1, of.size.rows - framing);
   if (screen.at === "link") return linkView(screen, paint);
   if (screen.at === "name") return nameView(screen, paint);
   if (screen.at === "recovery") return recoveryView(screen.code, paint);
   if (state.phase !== "joined") return null;
   switch (screen.at) {
     case "menu":
-      return menuView({ state, chosen: screen.chosen, paint });
+      return menuView({ state, chosen: screen.chosen });
     case "people":
       return peopleView({ state, chosen: screen.chosen, rows, paint });
     case "thread":
@@ -60,8 +73,8 @@ function keysLine({ screen, state }: Shown): string {
     case "safety": {
       const changed =
         state.phase === "joined" &&
-        state.people.some((each) => each.account === screen.account && each.trust.how === "key-changed");
-      return `y the numbers match${changed ? " · a accept the new keys unverified" : ""} · Esc back`;
+        state.people.some((each) => each.account === screen.account && awaitsLook(each));
+      return `y the numbers match${changed ? " · a accept the keys unverified" : ""} · Esc back`;
     }
     case "videos":
       return "↑↓ choose · Enter play · Esc back · q quit";

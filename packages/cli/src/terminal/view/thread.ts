@@ -87,7 +87,7 @@ function letterView(of: ThreadView, letter: Letter): ReactElement {
   return h(
     Box,
     { key: `${letter.order}`, flexDirection: "column", flexShrink: 0 },
-    gap && h(Text, { dimColor: true }, "— letters are missing here —"),
+    gap && h(Text, { dimColor: true }, `— a letter that ${name} sent before this one has not arrived —`),
     h(
       Box,
       { flexShrink: 0, gap: 1 },
