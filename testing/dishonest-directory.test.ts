@@ -39,7 +39,7 @@ describe("a dishonest server: directory and history", () => {
   };
 
   row(
-    "T40: an old directory, old letters, an old count: stopped, and what is written waits",
+    "T50: an old directory, old letters, an old count: stopped, and what is written waits",
     async ({ room, victim, other }) => {
       const account = room.idOf(victim);
       const size = room.tamper.log.entries.length;
@@ -76,7 +76,7 @@ describe("a dishonest server: directory and history", () => {
     },
   );
 
-  row("T41: letters rewritten behind one's back stop the connection", async ({ room, victim, other }) => {
+  row("T51: letters rewritten behind one's back stop the connection", async ({ room, victim, other }) => {
     const account = room.idOf(victim);
     const restore = await room.tamper.rewind(account, 1);
     const like = await room.newestRow(victim);
@@ -93,7 +93,7 @@ describe("a dishonest server: directory and history", () => {
   });
 
   row(
-    "T42: statements that nobody with the right signed stop the connection: device, keys, role",
+    "T52: statements that nobody with the right signed stop the connection: device, keys, role",
     async ({ room, victim, other }) => {
       const directory = await room.tamper.directory();
       const forge = { directory, account: room.idOf(other), key: room.own.signing };
@@ -126,7 +126,7 @@ describe("a dishonest server: directory and history", () => {
     },
   );
 
-  it("T45: keys exchanged at first contact don't fit the invite's checkpoint: a newcomer stops at once", async () => {
+  it("T55: keys exchanged at first contact don't fit the invite's checkpoint: a newcomer stops at once", async () => {
     const room = theRoom();
     const { alice, bob } = room;
     await room.settle();
@@ -147,7 +147,7 @@ describe("a dishonest server: directory and history", () => {
     assert.equal((await tryCommand(home, "people")).code, 6);
   });
 
-  it("T46: who is not in the directory under their own name is told that somebody else may stand there", async () => {
+  it("T56: who is not in the directory under their own name is told that somebody else may stand there", async () => {
     const room = theRoom();
     const { alice } = room;
     await room.settle();
@@ -165,7 +165,7 @@ describe("a dishonest server: directory and history", () => {
   });
 
   row(
-    "T43: a statement kept back is found by talking, and asked for until it is shown",
+    "T53: a statement kept back is found by talking, and asked for until it is shown",
     async ({ room, victim, other }) => {
       const account = room.idOf(victim);
       const size = room.tamper.log.entries.length;
@@ -195,7 +195,7 @@ describe("a dishonest server: directory and history", () => {
     },
   );
 
-  it("T44: an account put in the joiner's place lacks the invite's proof: the inviter is told, and nothing is sent to it", async () => {
+  it("T54: an account put in the joiner's place lacks the invite's proof: the inviter is told, and nothing is sent to it", async () => {
     const room = theRoom();
     const { alice, bob } = room;
     await room.settle();
@@ -241,7 +241,7 @@ describe("a dishonest server: directory and history", () => {
     await bob.startAgain();
   });
 
-  it("T47: keys of a known person changed without their recovery code: both are told, and nothing is sent", async () => {
+  it("T57: keys of a known person changed without their recovery code: both are told, and nothing is sent", async () => {
     const room = theRoom();
     const { alice, bob } = room;
     await room.settle();
@@ -282,7 +282,7 @@ describe("a dishonest server: directory and history", () => {
     await eventually("sent", () => left === 1);
   });
 
-  it("T48: a statement about oneself that one did not make is a loud notice, and letters go on", async () => {
+  it("T58: a statement about oneself that one did not make is a loud notice, and letters go on", async () => {
     const room = theRoom();
     const { alice, bob } = room;
     await room.settle();
@@ -303,7 +303,7 @@ describe("a dishonest server: directory and history", () => {
     await room.goesOn(bob, alice);
   });
 
-  it("T49: two histories for two people: both stop at the other's next letter, and it stays so", async () => {
+  it("T59: two histories for two people: both stop at the other's next letter, and it stays so", async () => {
     const room = theRoom();
     const { alice, bob } = room;
     await room.settle();
@@ -352,5 +352,5 @@ describe("a dishonest server: directory and history", () => {
     assert.equal((await tryCommand(bob.home, "send", "Alice", "by command")).code, 6);
   });
 
-  it("T30: no page had an error, and nothing went wrong that no lie explains", () => theRoom().check());
+  it("T40: no page had an error, and nothing went wrong that no lie explains", () => theRoom().check());
 });

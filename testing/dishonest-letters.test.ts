@@ -18,7 +18,7 @@ describe("a dishonest server: letters", () => {
   after(() => opened?.[Symbol.asyncDispose]());
   const row = bothWays(it, theRoom);
 
-  row("T31: a letter delivered again is left out and counted", async ({ room, victim, other }) => {
+  row("T41: a letter delivered again is left out and counted", async ({ room, victim, other }) => {
     const text = room.say("once");
     await other.write(text);
     await shows(victim, [text]);
@@ -34,7 +34,7 @@ describe("a dishonest server: letters", () => {
   });
 
   row(
-    "T32: letters in another order stand in their own; what is missing is marked as long as it is",
+    "T42: letters in another order stand in their own; what is missing is marked as long as it is",
     async ({ room, victim, other }) => {
       const [first, second, third, fourth] = ["first", "second", "third", "fourth"].map((word) =>
         room.say(word),
@@ -66,7 +66,7 @@ describe("a dishonest server: letters", () => {
   );
 
   row(
-    "T33: a letter thrown away is missed when its writer's next one comes, not before, whatever the server says",
+    "T43: a letter thrown away is missed when its writer's next one comes, not before, whatever the server says",
     async ({ room, victim, other }) => {
       const [one, two, three] = ["one", "two", "three"].map((word) => room.say(word)) as [
         string,
@@ -97,7 +97,7 @@ describe("a dishonest server: letters", () => {
   );
 
   row(
-    "T34: a letter under another's name, or in a name without its key, is refused in words and not shown",
+    "T44: a letter under another's name, or in a name without its key, is refused in words and not shown",
     async ({ room, victim, other }) => {
       const directory = await room.tamper.directory();
       const text = room.say("lent");
@@ -134,7 +134,7 @@ describe("a dishonest server: letters", () => {
     },
   );
 
-  row("T35: a device that no statement added is nobody's", async ({ room, victim, other }) => {
+  row("T45: a device that no statement added is nobody's", async ({ room, victim, other }) => {
     const directory = await room.tamper.directory();
     const text = room.say("ghost");
     await room.tamper.deliver(
@@ -150,7 +150,7 @@ describe("a dishonest server: letters", () => {
   });
 
   row(
-    "T36: a letter to somebody else can't be handed on, neither as it is nor by its reader",
+    "T46: a letter to somebody else can't be handed on, neither as it is nor by its reader",
     async ({ room, victim, other }) => {
       const text = room.say("for-carol");
       let sealed: Uint8Array | null = null;
@@ -186,7 +186,7 @@ describe("a dishonest server: letters", () => {
   );
 
   row(
-    "T37: a copy to oneself is no letter of another, and another's letter is no copy",
+    "T47: a copy to oneself is no letter of another, and another's letter is no copy",
     async ({ room, victim, other }) => {
       const directory = await room.tamper.directory();
       const [mine, theirs] = [room.say("mine"), room.say("theirs")];
@@ -216,7 +216,7 @@ describe("a dishonest server: letters", () => {
     },
   );
 
-  row("T38: changed bytes, another id and another count are refused", async ({ room, victim, other }) => {
+  row("T48: changed bytes, another id and another count are refused", async ({ room, victim, other }) => {
     const lies: readonly [(each: Row) => Row, RegExp][] = [
       [
         (each) => ({ ...each, sealed: bent(each.sealed) }),
@@ -248,7 +248,7 @@ describe("a dishonest server: letters", () => {
   });
 
   row(
-    "T39: frames and pages above their bounds end the connection, and the next one goes on",
+    "T49: frames and pages above their bounds end the connection, and the next one goes on",
     async ({ room, victim, other }) => {
       const account = room.idOf(victim);
       const like = await room.newestRow(victim);
@@ -278,5 +278,5 @@ describe("a dishonest server: letters", () => {
     },
   );
 
-  it("T30: no page had an error, and nothing went wrong that no lie explains", () => theRoom().check());
+  it("T40: no page had an error, and nothing went wrong that no lie explains", () => theRoom().check());
 });

@@ -17,7 +17,6 @@ import {
   type StreamId,
   sha256,
 } from "@snug/protocol";
-import type { LogKey } from "../packages/server/src/directoryLog.ts";
 
 /** Whom a server put in the place of somebody who joined: keys of its own, and the true genesis that it kept back. */
 export interface Puppet {
@@ -27,6 +26,9 @@ export interface Puppet {
 
 /** What one person is shown of the log, made of what it truly holds. */
 export type DirectoryLie = (entries: readonly DirectoryEntry[]) => readonly DirectoryEntry[];
+
+/** What the server signs its checkpoints with. */
+type LogKey = Pick<Parameters<typeof signCheckpoint>[0], "server" | "logKey" | "logPublic">;
 
 /** The directory log in the hands of somebody who has the log's private key: each person can be shown another. */
 export class TamperedLog {

@@ -29,7 +29,7 @@ import {
   toBase64url,
 } from "@snug/protocol";
 import { WebSocket, WebSocketServer } from "ws";
-import { readLogKey } from "../packages/server/src/logKey.ts";
+import { readLogKeys } from "../packages/server/src/logKey.ts";
 import { eventually } from "./browser.ts";
 import { type Changed, passChanged, passOn } from "./passOn.ts";
 import type { ServedServer } from "./served.ts";
@@ -105,7 +105,10 @@ export class TamperingServer implements AsyncDisposable {
       cert: `${await read("server.crt")}\n${await read("authority.crt")}`,
       key: await read("server.key"),
     };
-    const log = new TamperedLog(await readLogKey(join(data, "keys")));
+    const { server, held } = await readLogKeys(join(data, "keys"));
+    const [key] = held;
+    assert.ok(key);
+    const log = new TamperedLog({ server, ...key });
     const front = createFront({ noDelay: true }).listen(0, "127.0.0.1");
     await once(front, "listening");
     return new TamperingServer(served, log, front, tls);
