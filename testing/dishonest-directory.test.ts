@@ -342,7 +342,7 @@ describe("a dishonest server: directory and history", () => {
       await seat.alarm(/another directory than us/);
       const other = seat === alice ? "Bob" : "Alice";
       await seat.open(other);
-      assert.ok((await seat.letters()).length > 0, "what was read stays readable");
+      await eventually("what was read stays readable", async () => (await seat.letters()).length > 0);
       const text = room.say("never");
       await seat.write(text);
       await eventually("it waits", async () => (await seat.progress(text)) === "waiting");
