@@ -1,5 +1,12 @@
-import type { LibraryView, RequestOf, ResponseOf, TitleDetail, TitleId } from "@snug/protocol";
-import { SnugError } from "@snug/protocol";
+import {
+  type LibraryView,
+  limits,
+  type RequestOf,
+  type ResponseOf,
+  SnugError,
+  type TitleDetail,
+  type TitleId,
+} from "@snug/protocol";
 import type { Connection } from "./connection.ts";
 import { callHttp, type HttpOperation } from "./http.ts";
 import type { Address, Platform } from "./platform.ts";
@@ -13,8 +20,9 @@ export class Library {
   readonly #address: () => Address;
   readonly #connection: Connection;
   readonly #changed: () => void;
-  #token: { readonly token: string; readonly expires: number } | null = null;
-  #cookieEnds = 0;
+  /** With the time at which it was asked for, by this device's clock: the server's may be another (C31). */
+  #token: { readonly token: string; readonly made: number } | null = null;
+  #cookieMade = Number.POSITIVE_INFINITY;
   #view: LibraryView | null = null;
   #reading: Promise<void> | null = null;
   #again = false;
@@ -50,8 +58,10 @@ export class Library {
   }
 
   async openMedia(): Promise<void> {
-    if (!this.#platform.needsCookie || this.#cookieEnds - margin > this.#platform.now()) return;
-    this.#cookieEnds = (await this.#call("session-create", {})).expires;
+    if (!this.#platform.needsCookie || this.#isFresh(this.#cookieMade, limits.session)) return;
+    const made = this.#platform.now();
+    await this.#call("session-create", {});
+    this.#cookieMade = made;
   }
 
   async playbackUrl(title: TitleId): Promise<string> {
@@ -75,14 +85,22 @@ export class Library {
       if (!(error instanceof SnugError) || error.code !== "unauthenticated") throw error;
       // The token ended before its time: the server was restarted or the device's passes were ended.
       this.#token = null;
+      this.#cookieMade = Number.POSITIVE_INFINITY;
       return callHttp({ ...at, token: await this.#bearer() }, name, request);
     }
   }
 
   async #bearer(): Promise<string> {
-    if (!this.#token || this.#token.expires - margin < this.#platform.now()) {
-      this.#token = await this.#connection.request("token-create", {});
-    }
-    return this.#token.token;
+    if (this.#token && this.#isFresh(this.#token.made, limits.token)) return this.#token.token;
+    const made = this.#platform.now();
+    const { token } = await this.#connection.request("token-create", {});
+    this.#token = { token, made };
+    return token;
+  }
+
+  /** Made less than its life ago. What was made in the future was made before the clock was put back: nobody knows when. */
+  #isFresh(made: number, life: number): boolean {
+    const age = this.#platform.now() - made;
+    return age >= 0 && age < life - margin;
   }
 }

@@ -72,7 +72,7 @@ test("C23: a token that the server does not know any more is renewed once, and t
   assert.notEqual(tokens[0], tokens[1]);
 });
 
-test("C23: where media need a cookie it is asked for once, and again before it ends", async () => {
+test("C23, C31: where media need a cookie it is asked for once, and again before it ends, or when the clock was put back", async () => {
   await using room = await cinema();
   const { alice } = room;
   const sessions = () => alice.platform.asked.filter(({ path }) => path === "/api/session").length;
@@ -82,4 +82,10 @@ test("C23: where media need a cookie it is asked for once, and again before it e
   await alice.client.openMedia();
   await alice.client.openMedia();
   assert.equal(sessions(), 1);
+  alice.platform.setClock(11 * 3_600_000);
+  await alice.client.openMedia();
+  assert.equal(sessions(), 1);
+  alice.platform.setClock(-20 * 3_600_000);
+  await alice.client.openMedia();
+  assert.equal(sessions(), 2);
 });

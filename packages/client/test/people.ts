@@ -103,6 +103,12 @@ export class TestPlatform implements Platform {
     });
   }
 
+  /** Somebody sets the clock, forward or back; what waits for a time to pass is not due for that. */
+  setClock(by: number): void {
+    this.#now += by;
+    for (const timer of this.#timers) timer.at += by;
+  }
+
   advance(ms: number): void {
     this.#now += ms;
     const due = this.#timers.filter((timer) => timer.at <= this.#now);

@@ -76,10 +76,18 @@ export class Passes {
   async #living(secret: string): Promise<Pass | undefined> {
     const pass = await this.#store.pass(hashOf(secret));
     const now = this.#now();
-    return pass && pass.expires > now && this.#log.isActive(pass.account, pass.device, now)
-      ? pass
-      : undefined;
+    return pass && lives(pass, now) && this.#log.isActive(pass.account, pass.device, now) ? pass : undefined;
   }
+}
+
+/** Ended by its time, or made so far in the future that the clock was put back (P34). */
+function lives(pass: Pass, now: number): boolean {
+  return pass.expires > now && pass.expires - now <= 2 * lifeOf(pass);
+}
+
+function lifeOf(pass: Pass): number {
+  if (pass.kind !== "grant") return pass.kind === "token" ? limits.token : limits.session;
+  return pass.opened === null ? limits.grantOpen : pass.expires - pass.opened;
 }
 
 function hashOf(secret: string): Hash {
