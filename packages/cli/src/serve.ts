@@ -2,7 +2,13 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type RunningServer, requestLogKeyRotation, requestSetupLink, startServer } from "@snug/server";
+import {
+  type RunningServer,
+  requestLogKeyRotation,
+  requestSetupLink,
+  type ServerOptions,
+  startServer,
+} from "@snug/server";
 import { announcement } from "./announcement.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -31,6 +37,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     ...(name === undefined ? {} : { name }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
     ...(trustProxy === undefined ? {} : { trustProxy }),
+    ...acmeOf(given),
     ...(metrics === undefined ? {} : { metrics }),
     ...(existsSync(webBundle) ? { web: webBundle } : {}),
     log: log ?? (json ? "info" : "warn"),
@@ -43,6 +50,23 @@ export async function serve(options: ServeOptions): Promise<void> {
     renewal.end();
     await server.close();
   }
+}
+
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory";
+
+/** Throws CommandError 2 for flags that don't go together. */
+function acmeOf(of: ServeOptions): Pick<ServerOptions, "acme"> {
+  const { acmeEmail: email, acmeDnsHook: hook, acmeDirectory, acmeCa } = of;
+  if (email === undefined && hook === undefined && acmeDirectory === undefined && acmeCa === undefined)
+    return {};
+  if (email === undefined || hook === undefined) {
+    throw new CommandError(exitCodes.usage, "--acme-email and --acme-dns-hook belong together");
+  }
+  if (of.name === undefined || of.cert !== undefined) {
+    throw new CommandError(exitCodes.usage, "an ACME authority needs --name, and no --cert");
+  }
+  const ca = acmeCa === undefined ? {} : { ca: resolve(acmeCa) };
+  return { acme: { email, hook, directory: acmeDirectory ?? letsEncrypt, ...ca } };
 }
 
 async function announce(

@@ -10,6 +10,10 @@ export interface ServeOptions {
   readonly name?: string;
   readonly cert?: string;
   readonly key?: string;
+  readonly acmeEmail?: string;
+  readonly acmeDnsHook?: string;
+  readonly acmeDirectory?: string;
+  readonly acmeCa?: string;
   readonly trustProxy?: string[];
   readonly metrics?: { readonly host: string; readonly port: number };
   readonly log?: "silent" | "warn" | "info";
@@ -36,6 +40,16 @@ export function serveOptions(): Option[] {
     ),
     new Option("--cert <file>", "TLS certificate chain (PEM), with --key"),
     new Option("--key <file>", "private key of --cert (PEM)"),
+    new Option(
+      "--acme-email <address>",
+      "get the certificate of --name from an ACME authority (Let's Encrypt)",
+    ),
+    new Option(
+      "--acme-dns-hook <program>",
+      "is called with present or cleanup, a TXT record's name and its value",
+    ),
+    new Option("--acme-directory <url>", "another ACME authority's directory"),
+    new Option("--acme-ca <file>", "the authority of that directory's own TLS (PEM)"),
     new Option("--trust-proxy <addresses>", "proxies whose forwarding headers count, with commas").argParser(
       addresses,
     ),

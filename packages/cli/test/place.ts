@@ -72,6 +72,10 @@ export async function createPlace(): Promise<Place> {
   };
   const run = async (args: readonly string[], options: RunOptions = {}): Promise<Ran> => {
     const child = start(args, options);
+    // A command that refuses its flags may have ended before it is given anything.
+    child.stdin.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
     child.stdin.end(options.input ?? "");
     const [stdout, stderr, [code]] = await Promise.all([
       textFrom(child.stdout),

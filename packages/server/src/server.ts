@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type Ed25519Public, type Hash, Incarnation, limits, randomId, type ServerId } from "@snug/protocol";
 import { announce } from "./announcing.ts";
 import { Blocks } from "./blocks.ts";
@@ -28,6 +29,7 @@ import { Upgrades } from "./socket/upgrades.ts";
 import { StartError } from "./startError.ts";
 import { makeDatabase, upgradeDatabase } from "./store/schema.ts";
 import { openWorker, SqliteStore } from "./store/sqliteStore.ts";
+import type { AcmeOptions } from "./tls/acme/source.ts";
 import { openOwnIdentity, ownCertificates } from "./tls/authority.ts";
 import { type CertificateNews, type CertificateSource, Certificates } from "./tls/certificates.ts";
 import { givenCertificates } from "./tls/givenFiles.ts";
@@ -47,6 +49,8 @@ export interface ServerOptions {
   /** PEM files of a certificate and its key, in place of our own authority. */
   readonly cert?: string;
   readonly key?: string;
+  /** An ACME authority for the name's certificate, in place of our own or given files. */
+  readonly acme?: AcmeOptions;
   /** Addresses (or networks, `10.0.0.0/8`) of proxies whose X-Forwarded headers are believed. */
   readonly trustProxy?: readonly string[];
   /** What is written to stderr, one JSON object a line. */
@@ -105,7 +109,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   const port = started.use(await Port.bind(options.host, options.port, (peer) => site.isCounted(peer)));
   const folder = started.use(await openData(options.data, site));
   upgradeDatabase(folder.paths.database);
-  const source = given ?? (await ownCertificates(folder.paths.tls, () => site.certificateNames()));
+  const source = given ?? (await sourceIn(folder.paths.tls, site, options.acme));
   const logger = new Logger(options.log);
   const metrics = new Metrics();
   let listeners: Listeners | undefined;
@@ -129,7 +133,8 @@ async function start(options: ServerOptions): Promise<RunningServer> {
       log: (said) => logger.write("library", { said }),
     }),
   );
-  const authority = site.proxied ? null : (certificates.current.authority?.hash ?? null);
+  const authority =
+    site.proxied || source.kind === "acme" ? null : (certificates.current.authority?.hash ?? null);
   const restoring = await Restoring.open(store, log, () => Date.now());
   const blocks = await Blocks.open(store);
   const room = makeRoom({ store, log, restoring, blocks, library, site, addresses, authority, metrics });
@@ -161,6 +166,8 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   await leaveFacts(folder.paths.root, facts);
   started.defer(() => removeFacts(folder.paths.root));
   port.open(listeners);
+  // Nobody waits for an ACME authority to start a server, nor a minute to get a certificate.
+  if (source.kind === "acme") void certificates.renew();
   const began = Date.now();
   logger.write("started", {
     port: port.number,
@@ -195,6 +202,24 @@ async function givenSource({ cert, key }: ServerOptions): Promise<CertificateSou
   if (cert === undefined && key === undefined) return undefined;
   if (cert === undefined || key === undefined) throw new StartError("a certificate and its key go together");
   return givenCertificates({ cert, key });
+}
+
+/** A source that keeps its files in the data folder. */
+async function sourceIn(
+  folder: string,
+  site: Site,
+  acme: AcmeOptions | undefined,
+): Promise<CertificateSource> {
+  const own = await ownCertificates(folder, () => site.certificateNames());
+  if (!acme) return own;
+  if (site.proxied || isIP(site.name) !== 0 || !site.name.includes(".")) {
+    throw new StartError(
+      "an ACME authority vouches for a --name that DNS knows, and not behind --trust-proxy",
+    );
+  }
+  // An HTTPS client and a maker of requests: only who asks for them.
+  const { acmeCertificates } = await import("./tls/acme/source.ts");
+  return acmeCertificates({ ...acme, folder, name: site.name, own: own.first });
 }
 
 function noteCertificate(

@@ -113,6 +113,7 @@ test("O30: the database: whole, damaged, no database", async () => {
 test("O30: the certificate: missing, foreign key, ended, not begun, ending, for another name", async (t) => {
   await using folder = await leftFolder();
   const paths = await findFolder(folder.data);
+  await mkdir(folder.path("acme"));
   const files = { cert: join(paths.tls, "server.crt"), key: join(paths.tls, "server.key") };
   const found = async (of: Partial<Parameters<typeof checkCertificate>[0]>): Promise<Finding> =>
     (await checkCertificate({ paths, files: undefined, name: undefined, ...of })).finding;
@@ -130,6 +131,9 @@ test("O30: the certificate: missing, foreign key, ended, not begun, ending, for 
   says(await at(390, "you"), "warn", /→ see that your renewal works/);
   says(await at(390, "the server"), "ok", /Snug authority/);
   says(await at(-1, "you"), "fail", /begins .* → look at the clock/);
+  const acme = await openOwnIdentity(folder.path("acme"), ["home.example"]);
+  await writeFile(join(paths.tls, "acme.crt"), acme.cert);
+  says(await found({ name: "home.example" }), "ok", /for home\.example/);
   await rm(files.cert);
   says(await found({}), "warn", /there is none in/);
 });

@@ -42,7 +42,7 @@ export async function checkCertificate(of: {
       finding: ok("certificate", "the first start makes an authority of the server's own"),
     };
   }
-  const cert = await readFile(join(paths.tls, "server.crt"), "utf8").catch(() => undefined);
+  const cert = await certificateIn(paths.tls, name);
   if (cert === undefined) {
     const finding = warn(
       "certificate",
@@ -52,6 +52,15 @@ export async function checkCertificate(of: {
     return { cert, finding };
   }
   return { cert, finding: judgeCertificate({ cert, name, renewedBy: "the server" }) };
+}
+
+/** What a server with this name would show: an ACME authority's certificate where there is one for it, else its own. */
+async function certificateIn(folder: string, name: string | undefined): Promise<string | undefined> {
+  const read = (file: string): Promise<string | undefined> =>
+    readFile(join(folder, file), "utf8").catch(() => undefined);
+  const acme = name === undefined ? undefined : await read("acme.crt");
+  if (acme !== undefined && name !== undefined && covers(new X509Certificate(acme), name)) return acme;
+  return read("server.crt");
 }
 
 export function judgeCertificate(of: {

@@ -1,10 +1,12 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { CertificateSource } from "./certificates.ts";
 import { describeIdentity, type Identity, isPair, type Pair } from "./identity.ts";
+import { keyAlgorithm as algorithm, exportKey, loadX509 } from "./keys.ts";
 import { encodeNameConstraints, isLocalAddress, nameConstraintsOid } from "./nameConstraints.ts";
+import { readPair, writePair } from "./pairFiles.ts";
 
 const day = 24 * 3_600_000;
 /** Browsers refuse leaf certificates that live longer than 398 days. */
@@ -12,7 +14,6 @@ const leafDays = 397;
 const authorityDays = 3650;
 /** A leaf that ends sooner than this is made anew. */
 const renewBefore = 60 * day;
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
 /**
  * Our own authority and leaf in `folder`, made at the first start. The leaf is renewed when it ends soon or lacks
@@ -87,38 +88,6 @@ function isFresh(leaf: Pair, authority: string, names: readonly string[]): boole
       (name) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)) !== undefined,
     )
   );
-}
-
-async function readPair(path: string): Promise<Pair | undefined> {
-  try {
-    const [cert, key] = await Promise.all([readFile(`${path}.crt`, "utf8"), readFile(`${path}.key`, "utf8")]);
-    return { cert, key };
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw cause;
-  }
-}
-
-/** The key first: a certificate without its key would look whole. */
-async function writePair(path: string, pair: Pair): Promise<void> {
-  for (const [name, text] of [
-    [`${path}.key`, pair.key],
-    [`${path}.crt`, pair.cert],
-  ] as const) {
-    await writeFile(`${name}.new`, text, { mode: 0o600, flush: true });
-    await rename(`${name}.new`, name);
-  }
-}
-
-// A hundred milliseconds to load, and needed at first starts and renewals only.
-async function loadX509(): Promise<typeof import("@peculiar/x509")> {
-  await import("reflect-metadata");
-  return await import("@peculiar/x509");
-}
-
-async function exportKey(key: CryptoKey): Promise<string> {
-  const pkcs8 = Buffer.from(await crypto.subtle.exportKey("pkcs8", key)).toString("base64");
-  return `-----BEGIN PRIVATE KEY-----\n${pkcs8.match(/.{1,64}/g)?.join("\n")}\n-----END PRIVATE KEY-----\n`;
 }
 
 function lifetime(days: number): { readonly notBefore: Date; readonly notAfter: Date } {
