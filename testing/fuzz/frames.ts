@@ -174,7 +174,8 @@ class Talk {
   #end(code: number): void {
     this.open = false;
     const asked = [...this.#waiting.values()];
-    const left = asked.some(({ name }) => name === "sign-out") || code === 1006;
+    // Submits run on (P8): a sign-out may be answered, and the connection closed, before they are.
+    const left = code === closeCodes.signedOut || code === 1006;
     if (!left && asked[0])
       report(this.#of, asked[0].seed, asked[0].bytes, `closed with ${code}, not answered`);
     this.#waiting.clear();

@@ -99,6 +99,7 @@ export class House {
       passes: new Passes(store, log, now),
       connections,
       titles: { detail: () => Promise.reject(new SnugError("not-found", "there is no such title")) },
+      mostAccounts: limits.accounts,
       rates: new Rates(now),
       blocks: await Blocks.open(store),
       metrics: new Metrics(),

@@ -37,14 +37,6 @@ export async function whoami(of: Place): Promise<void> {
   });
 }
 
-/** Prints a link for `uses` people. */
-export async function invite(of: Place & { readonly uses: number }): Promise<void> {
-  await withConnection(of.home, async (client) => {
-    const link = await client.invite({ uses: of.uses });
-    await of.output.data({ link, uses: of.uses }, link);
-  });
-}
-
 /** Removes the account from the server for good, after a question. */
 export async function leave(of: Place & { readonly yes: boolean }): Promise<void> {
   await withConnection(of.home, async (client, { me, server }) => {

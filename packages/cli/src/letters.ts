@@ -32,6 +32,12 @@ export async function send(of: Place & { readonly name: string; readonly text: s
 
 function refuseRecipient(person: Person): void {
   if (person.removed) throw new CommandError(exitCodes.notFound, `${person.name} has left; nothing was sent`);
+  if (person.blocked) {
+    throw new CommandError(
+      exitCodes.failed,
+      `you have blocked ${person.name}; nothing was sent. See: snug unblock ${person.name}`,
+    );
+  }
   if (awaitsLook(person)) {
     const why = person.trust.how === "unproven" ? "are not proven by your invite" : "changed";
     throw new CommandError(

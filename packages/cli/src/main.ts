@@ -1,11 +1,15 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { limits } from "@snug/protocol/limits";
 import { Command, CommanderError, Option } from "commander";
 import { CommandError, type ExitCode, exitCodes } from "./exit.ts";
 import { createOutput, harmlessLine } from "./output.ts";
 import { dataOption, doctorFlags, serveOptions, wholeNumber } from "./serveOptions.ts";
 import type { Place } from "./session.ts";
 import { version } from "./version.ts";
+
+/** Hours. */
+const longestInvite = limits.invite / 3_600_000;
 
 /** Runs one command line (without node and script). Sets the process's exit code; ends by itself. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -217,11 +221,35 @@ function addAccountCommands(program: Command): void {
       await verify({ ...placeOf(command), name, yes: options.yes === true });
     });
   add("invite", "print a link for somebody new")
-    .option("--uses <number>", "how many people may use it", wholeNumber(1, 100), 1)
-    .action(async (options: { uses: number }, command: Command) => {
-      const { invite } = await import("./account.ts");
-      await invite({ ...placeOf(command), uses: options.uses });
+    .option("--uses <number>", "how many people may use it", wholeNumber(1, limits.adminInviteUses), 1)
+    .option("--hours <number>", "how long it is good", wholeNumber(1, longestInvite), longestInvite)
+    .action(async (options: { uses: number; hours: number }, command: Command) => {
+      const { invite } = await import("./invites.ts");
+      await invite({ ...placeOf(command), ...options });
     });
+  const invites = add("invites", "list your open invites").action(async (_, command: Command) => {
+    const { listInvites } = await import("./invites.ts");
+    await listInvites(placeOf(command));
+  });
+  invites
+    .command("revoke")
+    .description("end an invite: nobody joins by it any more")
+    .argument("<id>", "its first letters, as the list has them")
+    .action(async (id: string, _, command: Command) => {
+      const { revokeInvite } = await import("./invites.ts");
+      await revokeInvite({ ...placeOf(command), id });
+    });
+  for (const blocked of [true, false]) {
+    add(
+      blocked ? "block" : "unblock",
+      blocked ? "take no more letters from somebody" : "take letters from somebody again",
+    )
+      .argument("<name>")
+      .action(async (name: string, _, command: Command) => {
+        const { block } = await import("./people.ts");
+        await block({ ...placeOf(command), name, blocked });
+      });
+  }
   add("leave", "remove your account from the server for good")
     .option("--yes", "don't ask")
     .action(async (options: { yes?: true }, command: Command) => {

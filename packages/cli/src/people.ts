@@ -8,9 +8,9 @@ export async function people(of: Place): Promise<void> {
   await withConnection(of.home, async (_, state) => {
     for (const person of state.people) {
       const unread = unreadOf(state, person.account);
-      const { account, name, online, role, trust, removed, notice } = person;
+      const { account, name, online, role, trust, removed, blocked, notice } = person;
       await of.output.data(
-        { name, account, online, role, trust, removed, notice, unread },
+        { name, account, online, role, trust, removed, blocked, notice, unread },
         [name, presenceWord(person), trustWord(person), String(unread)].join("\t"),
       );
     }
@@ -19,6 +19,16 @@ export async function people(of: Place): Promise<void> {
 
 function unreadOf(state: Joined, account: string): number {
   return state.threads.find((thread) => thread.account === account)?.unread ?? 0;
+}
+
+/** Refuses somebody's letters from now on, or takes them again. */
+export async function block(of: Place & { readonly name: string; readonly blocked: boolean }): Promise<void> {
+  await withConnection(of.home, async (client, state) => {
+    const { account, name } = findPerson(state.people, of.name);
+    const { blocked } = of;
+    await client.setBlocked(account, blocked);
+    await of.output.data({ account, name, blocked }, `${name}\t${blocked ? "blocked" : "not blocked"}`);
+  });
 }
 
 /**

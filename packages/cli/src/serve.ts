@@ -29,7 +29,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   }
   const folders = { data: resolve(given.data), videos: resolve(given.videos) };
   const stop = untilSignal();
-  const { port, host, name, cert, key, trustProxy, metrics, log } = given;
+  const { port, host, name, cert, key, trustProxy, metrics, accounts, log } = given;
   const server = await startServer({
     port,
     host,
@@ -39,6 +39,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     ...(trustProxy === undefined ? {} : { trustProxy }),
     ...acmeOf(given),
     ...(metrics === undefined ? {} : { metrics }),
+    ...(accounts === undefined ? {} : { accounts }),
     ...(existsSync(webBundle) ? { web: webBundle } : {}),
     log: log ?? (json ? "info" : "warn"),
   });

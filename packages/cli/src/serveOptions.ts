@@ -16,6 +16,7 @@ export interface ServeOptions {
   readonly acmeCa?: string;
   readonly trustProxy?: string[];
   readonly metrics?: { readonly host: string; readonly port: number };
+  readonly accounts?: number;
   readonly log?: "silent" | "warn" | "info";
   readonly json?: true;
 }
@@ -57,6 +58,9 @@ export function serveOptions(): Option[] {
       "--metrics <host:port>",
       "show Prometheus metrics and /healthz there, in plain HTTP, for you alone: 127.0.0.1:9464",
     ).argParser(hostAndPort),
+    new Option("--accounts <number>", "the most accounts to take, those that have left among them").argParser(
+      wholeNumber(1, 1_000_000),
+    ),
     new Option(
       "--log <level>",
       "what is written to stderr, one JSON object a line (default: warn; info with --json)",

@@ -26,6 +26,7 @@ function person(account: AccountId, name: string, change: Partial<Person> = {}):
     trust: { how: "unverified" },
     removed: false,
     removedBy: null,
+    blocked: false,
     notice: null,
     newer: false,
     ...change,

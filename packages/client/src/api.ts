@@ -1,6 +1,7 @@
 import type {
   AccountId,
   DeviceId,
+  Hash,
   InviteView,
   LibraryView,
   MessageId,
@@ -28,6 +29,8 @@ export interface Person {
   readonly removed: boolean;
   /** The administrator who removed it; null while it is there, and when it has left by itself. */
   readonly removedBy: AccountId | null;
+  /** Their letters are not taken, and nothing is sent to them. */
+  readonly blocked: boolean;
   /** A quiet notice, in words ("renewed their keys with the recovery code"), or null. */
   readonly notice: string | null;
   /** The account has statements this version doesn't understand; nothing new is sent to it. */
@@ -149,9 +152,18 @@ export interface Client {
   }): Promise<readonly Letter[]>;
   markRead(thread: AccountId): Promise<void>;
 
-  /** A link for one person (`uses` 1) or counted. */
-  invite(of: { readonly uses: number }): Promise<string>;
+  /** A link for one person (`uses` 1) or counted, good for `hours` (at most, and without a word, 168). */
+  invite(of: { readonly uses: number; readonly hours?: number }): Promise<string>;
+  /** Own invites that can still be used, oldest first. */
   invites(): Promise<readonly InviteView[]>;
+  /** Nobody joins by it any more; one that has ended already is no error. */
+  revokeInvite(hash: Hash): Promise<void>;
+
+  /**
+   * Blocked: the server refuses their letters, this device drops what comes all the same, and own letters to them are
+   * held. NetworkError while offline.
+   */
+  setBlocked(account: AccountId, blocked: boolean): Promise<void>;
 
   /** 60 digits in 12 groups of five, the same on both sides. */
   safetyNumber(account: AccountId): Promise<string>;

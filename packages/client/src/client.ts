@@ -138,12 +138,21 @@ class Device implements Client {
     await this.#joined().markRead(thread);
   }
 
-  async invite({ uses }: { readonly uses: number }): Promise<string> {
-    return this.#joined().invite(uses);
+  async invite({ uses, hours }: { readonly uses: number; readonly hours?: number }): Promise<string> {
+    const lifetime = hours === undefined ? limits.invite : hours * 3_600_000;
+    return this.#joined().invite({ uses, lifetime });
   }
 
   async invites(): ReturnType<Client["invites"]> {
     return (await this.#joined().connection.request("invite-list", {})).invites;
+  }
+
+  async revokeInvite(hash: Parameters<Client["revokeInvite"]>[0]): Promise<void> {
+    await this.#joined().revokeInvite(hash);
+  }
+
+  async setBlocked(account: AccountId, blocked: boolean): Promise<void> {
+    await this.#joined().setBlocked(account, blocked);
   }
 
   async safetyNumber(account: AccountId): Promise<string> {

@@ -19,7 +19,7 @@ import type { Letters } from "./letters.ts";
 import type { Link } from "./link.ts";
 import type { Notices } from "./notices.ts";
 import type { Platform } from "./platform.ts";
-import { numberKey, type Position, put, type Records, type StoredLetter } from "./records.ts";
+import { numberKey, type Position, put, type RecordOf, type Records, type StoredLetter } from "./records.ts";
 import type { Change } from "./store.ts";
 import { Turns } from "./turns.ts";
 
@@ -52,6 +52,7 @@ export interface InboxParts {
   /** Throws SnugError for whatever is not a letter to us from whom the row names. */
   readonly open: (sealed: Uint8Array, row: Row, directory: Directory) => Promise<Opened>;
   readonly arrived: (letters: readonly Letter[]) => void;
+  readonly isBlocked: (account: AccountId) => boolean;
 }
 
 /** What a batch of rows brings, until it is stored. */
@@ -66,7 +67,9 @@ type Verdict =
   | { readonly is: "letter"; readonly letter: Omit<StoredLetter, "order">; readonly mark: string }
   /** Our own copy comes back once by itself; another's letter never does. */
   | { readonly is: "known"; readonly mark: string; readonly own: boolean }
-  | { readonly is: "refused"; readonly code: string; readonly why: string };
+  | { readonly is: "refused"; readonly code: string; readonly why: string }
+  /** Of somebody who is blocked: a server that keeps its word would not have taken it. */
+  | { readonly is: "dropped" };
 
 /** The own inbox: rows checked, opened, stored together with the cursor, and only then acknowledged (C17 …). */
 export class Inbox {
@@ -229,6 +232,7 @@ export class Inbox {
 
   async #judge(row: Row, batch: Batch, link: Pick<Link, "request">): Promise<Verdict> {
     const { log, me, records } = this.#parts;
+    if (this.#parts.isBlocked(row.account)) return { is: "dropped" };
     const mark = `${row.account}:${row.id}`;
     if (batch.marks.has(mark) || (await records.get("received", mark))) {
       return { is: "known", mark, own: row.account === me };
@@ -299,6 +303,10 @@ export class Inbox {
       if (row.seq > keptHeaders) changes.push(put("headers", numberKey(row.seq - keptHeaders), null));
       const verdict = verdicts[at];
       if (!verdict) return;
+      if (verdict.is === "dropped") {
+        changes.push(put("refused", numberKey(row.seq), droppedOf(row)));
+        return;
+      }
       if (verdict.is !== "refused") {
         changes.push(put("received", verdict.mark, {}));
         return;
@@ -355,6 +363,10 @@ export class Inbox {
 
 function decodeRow(bytes: Uint8Array): Row {
   return Row.parse(decodeCbor(bytes));
+}
+
+function droppedOf({ account, id }: Row): RecordOf<"refused"> {
+  return { account, id, code: "policy", why: "its sender is blocked" };
 }
 
 function senderKey(row: Row): string {

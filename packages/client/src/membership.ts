@@ -5,8 +5,8 @@ import {
   type Event,
   type EventOf,
   encodeInviteLink,
+  type Hash,
   type Invite,
-  limits,
   protocolVersion,
   type ResponseOf,
   SnugError,
@@ -17,6 +17,7 @@ import {
 } from "@snug/protocol";
 import { endOf } from "./administration.ts";
 import { type ClientState, type Letter, NetworkError } from "./api.ts";
+import { Blocking } from "./blocking.ts";
 import { Connection, Stop } from "./connection.ts";
 import { DirectoryLog } from "./directory.ts";
 import { Inbox } from "./inbox.ts";
@@ -53,6 +54,7 @@ export class Membership {
   readonly inbox: Inbox;
   readonly notices: Notices;
   readonly library: Library;
+  readonly blocking: Blocking;
   readonly #parts: MembershipParts;
   readonly #stopHints: () => void;
   /** One writer of letters at a time: the outbox, the inbox, the reader who marks them read. */
@@ -69,7 +71,10 @@ export class Membership {
     const me = room.account;
     const address = () => ({ origin: this.#room.origin, authority: this.#room.authority });
     this.notices = new Notices(records, platform.now, changed);
-    this.people = new People({ records, room, notices: this.notices, now: platform.now, changed });
+    const isBlocked = (account: AccountId): boolean => this.blocking.has(account);
+    this.people = new People({
+      ...{ records, room, notices: this.notices, now: platform.now, changed, isBlocked },
+    });
     this.letters = new Letters(records, changed);
     this.log = new DirectoryLog(records, room, {
       judge: (news, after) => this.people.judge(news, after),
@@ -108,9 +113,11 @@ export class Membership {
         open: (sealed, row, directory) =>
           openLetter(sealed, { server: room.server, me, keys: keys.encryption, directory, row }),
         arrived: parts.arrived,
+        isBlocked,
       },
       parts.position,
     );
+    this.blocking = new Blocking({ ...shared, changed: () => this.#directoryChanged() });
     this.library = new Library({ platform, address, connection: this.connection, changed });
     this.#stopHints = platform.onNetwork(() => this.connection.hint());
   }
@@ -118,6 +125,7 @@ export class Membership {
   async load(): Promise<void> {
     await this.notices.load();
     await this.people.load();
+    await this.blocking.load();
     await this.log.load();
     await this.letters.load();
     await this.outbox.load();
@@ -157,13 +165,18 @@ export class Membership {
   }
 
   /** An invite link: its secret is durable here before the server learns its hash. */
-  async invite(uses: number): Promise<string> {
+  async invite({ uses, lifetime }: { readonly uses: number; readonly lifetime: number }): Promise<string> {
     const { server, addresses, authorityHash, account } = this.#room;
     const secret = crypto.getRandomValues(new Uint8Array(16));
     const hash = await admitHash(await admitOf(secret));
     const once = uses === 1;
-    await this.people.keepInvite(hash, { secret, once });
-    await this.connection.request("invite-create", { hash, uses, lifetime: limits.invite });
+    const expires = this.#parts.platform.now() + lifetime;
+    await this.people.keepInvite(hash, { secret, once, usesLeft: uses, expires });
+    await this.connection.request("invite-create", { hash, uses, lifetime }).catch(async (error: unknown) => {
+      // A clear no. Without an answer it may be there.
+      if (error instanceof SnugError) await this.people.forgetInvite(hash);
+      throw error;
+    });
     const invite: Invite = {
       version: 1,
       addresses: [...addresses],
@@ -176,6 +189,20 @@ export class Membership {
       once,
     };
     return encodeInviteLink(invite);
+  }
+
+  /** Nobody joins by it any more, and its secret is forgotten. One that has ended already is as good as revoked. */
+  async revokeInvite(hash: Hash): Promise<void> {
+    await this.connection.request("invite-revoke", { hash }).catch((error: unknown) => {
+      if (!(error instanceof SnugError) || error.code !== "not-found") throw error;
+    });
+    // Who joined by it before is judged by its secret first.
+    await this.log.catchUp(this.connection);
+    await this.people.forgetInvite(hash);
+  }
+
+  async setBlocked(account: AccountId, blocked: boolean): Promise<void> {
+    await this.blocking.set(this.log.account(account).id, blocked, this.connection);
   }
 
   /** Removes the account by a statement that its signing key makes. */
@@ -262,6 +289,18 @@ export class Membership {
     // Online means caught up: a script that reads and leaves finds everything that waited.
     await Promise.race([this.inbox.caughtUp(), brokenLink(link)]);
     await this.outbox.askDelivered(link);
+    await this.blocking.compare(link);
+    await this.#forgetEnded(link);
+  }
+
+  /** Everybody who joined by them was judged by now: the directory was read after they had ended. */
+  async #forgetEnded(link: Link): Promise<void> {
+    const ended = this.people.endedInvites();
+    if (ended.length === 0) return;
+    // This device's clock alone does not decide.
+    const { invites } = await link.request("invite-list", {});
+    const open = new Set(invites.map(({ hash }) => hash));
+    for (const hash of ended) if (!open.has(hash)) await this.people.forgetInvite(hash);
   }
 
   #checkHello(hello: EventOf<"hello">): void {

@@ -15,6 +15,7 @@ export interface PeopleParts {
   readonly records: Records;
   readonly room: Room;
   readonly notices: Notices;
+  readonly isBlocked: (account: AccountId) => boolean;
   readonly now: () => number;
   readonly changed: () => void;
 }
@@ -53,6 +54,7 @@ export class People {
         trust: account.id === this.#parts.room.account ? { how: "verified", by: "self" } : trust,
         removed: account.removed,
         removedBy: account.removedBy === account.id ? null : account.removedBy,
+        blocked: this.#parts.isBlocked(account.id),
         notice,
         newer: account.newer,
       };
@@ -74,6 +76,9 @@ export class People {
   /** Why nothing may be sealed to this account now, in words, or null (C15). */
   obstacle(account: Account): string | null {
     if (account.removed) return `${account.display} is no longer on this server`;
+    if (this.#parts.isBlocked(account.id)) {
+      return `you have blocked ${account.display}; unblock them to write to them`;
+    }
     if (account.newer)
       return `${account.display} uses a newer version of Snug; update this one to write to them`;
     if (this.#of(account.id).trust.how === "key-changed") {
@@ -116,6 +121,18 @@ export class People {
     this.#invites.set(hash, invite);
   }
 
+  /** Once nobody can join by it any more, or it was never registered. */
+  async forgetInvite(hash: Hash): Promise<void> {
+    await this.#parts.records.commit([put("invites", hash, null)]);
+    this.#invites.delete(hash);
+  }
+
+  /** Invites that have ended by this device's clock. */
+  endedInvites(): Hash[] {
+    const now = this.#parts.now();
+    return [...this.#invites].filter(([, { expires }]) => expires < now).map(([hash]) => hash);
+  }
+
   /**
    * What new leaves of the log mean for trust, and what is said of them. Throws Stop when the directory lacks ourselves:
    * then somebody else may stand there under our name.
@@ -134,20 +151,35 @@ export class People {
       say.map(({ level, text }) => this.#parts.notices.make(level, text)),
     );
     const trusted = verdicts.flatMap(({ trusted }) => (trusted ? [trusted] : []));
-    const spent = verdicts.flatMap(({ spent }) => (spent ? [spent] : []));
+    const used = this.#useUp(verdicts.flatMap(({ used }) => (used ? [used] : [])));
     const changes: Change[] = [
       ...notices.map(({ change }) => change),
       ...trusted.map(([account, value]) => put("people", account, value)),
-      ...spent.map((hash) => put("invites", hash, null)),
+      ...[...used].map(([hash, left]) => put("invites", hash, left)),
     ];
     return {
       changes,
       apply: () => {
         for (const [account, value] of trusted) this.#trusted.set(account, value);
-        for (const hash of spent) this.#invites.delete(hash);
+        for (const [hash, left] of used) {
+          if (left) this.#invites.set(hash, left);
+          else this.#invites.delete(hash);
+        }
         for (const { show } of notices) show();
       },
     };
+  }
+
+  /** What is left of invites after these uses; null for nothing. */
+  #useUp(used: readonly Hash[]): ReadonlyMap<Hash, RecordOf<"invites"> | null> {
+    const left = new Map<Hash, RecordOf<"invites"> | null>();
+    for (const hash of used) {
+      const invite = left.get(hash) ?? this.#invites.get(hash);
+      if (!invite) continue;
+      const usesLeft = invite.usesLeft - 1;
+      left.set(hash, usesLeft > 0 ? { ...invite, usesLeft } : null);
+    }
+    return left;
   }
 
   async #judgeStep(step: Step, after: Directory, first: boolean): Promise<Verdict> {
@@ -178,9 +210,9 @@ export class People {
     for (const [hash, { secret, once }] of this.#invites) {
       const { account: inviter, server } = this.#parts.room;
       if (!(await checkInviteBinding({ secret, genesis: content.body, inviter, server }))) continue;
-      if (!once) return silent;
+      if (!once) return { say: [], used: hash };
       const trust = { how: "verified", by: "invite" } as const;
-      return { say: [], trusted: [owner, { trust, notice: null }], spent: hash };
+      return { say: [], trusted: [owner, { trust, notice: null }], used: hash };
     }
     const text = `${content.body.display} claims to have joined by an invite of yours, but the proof is wrong: the server may have put its own keys in. Nothing is sent to them until you have compared the safety number or accepted the keys.`;
     const trust = { how: "unproven", when: this.#parts.now() } as const;
@@ -203,8 +235,8 @@ type Genesis = Extract<StatementContent, { kind: "genesis" }>;
 interface Verdict {
   readonly say: readonly { readonly level: "quiet" | "loud"; readonly text: string }[];
   readonly trusted?: readonly [AccountId, Trusted];
-  /** The one-use invite that this used up. */
-  readonly spent?: Hash;
+  /** The invite of ours that this was a use of. */
+  readonly used?: Hash;
 }
 
 const silent: Verdict = { say: [] };

@@ -141,7 +141,9 @@ const schemas = {
   /** account → trust. */
   people: Trusted,
   /** hash of admit → secret of an invite of ours. */
-  invites: z.strictObject({ secret: bytes, once: z.boolean() }),
+  invites: z.strictObject({ secret: bytes, once: z.boolean(), usesLeft: count, expires: count }),
+  /** account whose letters are not taken. */
+  blocked: z.strictObject({}),
   /** thread:order → letter. */
   letters: StoredLetter,
   threads: z.strictObject({ unread: count }),

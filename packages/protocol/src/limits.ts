@@ -46,8 +46,13 @@ export const limits = {
   greetings: 32,
   /** Statements of one account: an invite's holder is shown all of the inviter's in one answer. */
   statements: 256,
-  /** Invites of one account that can still be used. */
-  invites: 100,
+  /** Invites of a member that can still be used, and how many people one of them lets in; then the same of an administrator. */
+  invites: 20,
+  inviteUses: 20,
+  adminInvites: 100,
+  adminInviteUses: 100,
+  /** Accounts of a server, those that have left among them, unless its operator says otherwise. */
+  accounts: 20_000,
   /** People whose letters one account does not take. */
   blocks: 1000,
   /** An invite's life. */

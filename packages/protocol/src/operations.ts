@@ -162,11 +162,11 @@ export const operations = define({
     who: "member",
     request: z.strictObject({
       hash: Hash,
-      uses: z.int().min(1).max(100),
+      uses: z.int().min(1).max(limits.adminInviteUses),
       lifetime: z.int().min(60_000).max(limits.invite),
     }),
     response: InviteView,
-    errors: ["conflict", "quota"],
+    errors: ["conflict", "quota", "policy", "forbidden"],
     rate: changing,
   },
   "invite-list": {
@@ -306,7 +306,7 @@ export const operations = define({
       recovery: text64(limits.recoveryBlob),
     }),
     response: z.strictObject({ account: AccountId, inbox: StreamId, incarnation: Incarnation }),
-    errors: ["invite-invalid", "name-taken", "name-invalid", "policy", "conflict"],
+    errors: ["invite-invalid", "name-taken", "name-invalid", "policy", "quota", "conflict"],
     rate: changing,
   },
   /** Bearer token → cookie `__Host-snug-{serverId}`. */

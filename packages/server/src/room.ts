@@ -19,6 +19,8 @@ export interface Room {
   readonly blocks: Blocks;
   readonly titles: Titles;
   readonly facts: RoomFacts;
+  /** Nobody joins above it. */
+  readonly mostAccounts: number;
   readonly metrics: Metrics;
   /** ms since 1970 */
   readonly now: () => number;

@@ -57,6 +57,8 @@ export interface ServerOptions {
   readonly log: LogLevel;
   /** Where metrics and health are shown to the operator, in plain HTTP; none: nowhere. */
   readonly metrics?: MetricsAddress;
+  /** The most accounts that it takes; without a word `limits.accounts`. */
+  readonly accounts?: number;
   /** The folder of the built web client. */
   readonly web?: string;
 }
@@ -137,7 +139,10 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     site.proxied || source.kind === "acme" ? null : (certificates.current.authority?.hash ?? null);
   const restoring = await Restoring.open(store, log, () => Date.now());
   const blocks = await Blocks.open(store);
-  const room = makeRoom({ store, log, restoring, blocks, library, site, addresses, authority, metrics });
+  const room = makeRoom({
+    ...{ store, log, restoring, blocks, library, site, addresses, authority, metrics },
+    mostAccounts: options.accounts ?? limits.accounts,
+  });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);
   if (bundle) bundleRoutes(app, bundle);
@@ -288,6 +293,7 @@ function makeRoom(of: {
   readonly addresses: string[];
   readonly authority: Hash | null;
   readonly metrics: Metrics;
+  readonly mostAccounts: number;
 }): Room {
   const { store, log, restoring, blocks, library, site, addresses, authority, metrics } = of;
   const now = (): number => Date.now();
@@ -300,6 +306,7 @@ function makeRoom(of: {
     ...{ store, log, restoring, blocks, connections, facts, metrics, now },
     passes: new Passes(store, log, now),
     rates: new Rates(now),
+    mostAccounts: of.mostAccounts,
     titles: library,
   };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import {
   admitHash,
@@ -13,7 +14,9 @@ import { createAccount, signStatement } from "@snug/crypto/sealing";
 import {
   decodeInviteLink,
   decodeStatement,
+  type Hash,
   LibraryView,
+  limits,
   operations,
   type StatementBody,
   type StatementKind,
@@ -253,4 +256,55 @@ test("P20: a token becomes a session cookie named after the server; signing out 
   assert.equal(await wire.closed, 4403);
   assert.equal(await library({ cookie }), 401);
   assert.equal(await library({ authorization: `Bearer ${token}` }), 401);
+});
+
+test("P34 invites, inviteUses, adminInvites, adminInviteUses: how many may be invited is bounded, by role", async (context) => {
+  await using server = await bootServer();
+  const [admin, member] = [await joinRaw(server, "admin"), await joinRaw(server, "member")];
+  await using fromAdmin = await admin.connect();
+  await using fromMember = await member.connect();
+  let now = Date.now();
+  context.mock.method(Date, "now", () => now);
+  const bounds = [
+    { wire: fromMember, uses: limits.inviteUses, open: limits.invites, made: 0 },
+    // One is open already: by which everybody here has joined.
+    { wire: fromAdmin, uses: limits.adminInviteUses, open: limits.adminInvites, made: 1 },
+  ];
+  for (const { wire, uses, open, made } of bounds) {
+    const invite = (many: number) =>
+      wire.request("invite-create", {
+        hash: toBase64url(randomBytes(32)) as Hash,
+        uses: many,
+        lifetime: 60_000,
+      });
+    await refused({ code: uses === limits.inviteUses ? "policy" : "malformed" }, invite(uses + 1));
+    for (let count = made; count < open; count++) {
+      now += 10;
+      assert.equal((await invite(uses)).usesLeft, uses);
+    }
+    await refused({ code: "quota" }, invite(1));
+    const { invites } = await wire.request("invite-list", {});
+    assert.equal(invites.length, open);
+    const [, oldest] = invites;
+    assert.ok(oldest);
+    await wire.request("invite-revoke", { hash: oldest.hash });
+    assert.equal((await invite(1)).usesLeft, 1);
+    // An invite that has ended is none that is open.
+    now += 120_000;
+    assert.ok((await wire.request("invite-list", {})).invites.length <= 1);
+    assert.equal((await invite(1)).usesLeft, 1);
+  }
+});
+
+test("P34 accounts: a server that is full takes nobody more, and the invite is not spent", async () => {
+  await using small = await bootServer({ accounts: 2 });
+  const alice = await joinRaw(small, "alice");
+  await using wire = await alice.connect();
+  const invite = await inviteRaw(wire, alice.account, 2);
+  const bob = await joinByInvite(small, "bob", invite);
+  await refused({ code: "quota" }, joinByInvite(small, "carol", invite));
+  // Who is there already is answered, also now.
+  assert.equal((await postJoin(small, invite.secret, bob.created)).account, bob.account);
+  const left = (await wire.request("invite-list", {})).invites.map(({ usesLeft }) => usesLeft);
+  assert.deepEqual(left, [100, 1]);
 });

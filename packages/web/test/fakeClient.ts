@@ -32,6 +32,7 @@ function person(name: string, more: Partial<Person> = {}): Person {
     trust: { how: "unverified" },
     removed: false,
     removedBy: null,
+    blocked: false,
     notice: null,
     newer: false,
     ...more,
@@ -197,6 +198,8 @@ export async function openBrowserClient(): Promise<Client> {
     markRead: async () => update((now) => ({ threads: now.threads.map((one) => ({ ...one, unread: 0 })) })),
     invite: async () => `${self.location.origin}/join#${"o2dhZGRyZXNz".repeat(60)}`,
     invites: async () => [],
+    revokeInvite: async () => undefined,
+    setBlocked: async () => undefined,
     safetyNumber: async () => Array.from({ length: 12 }, (_, n) => String(13_579 + n * 5_211)).join(" "),
     setVerified: async (of, verified) =>
       trust(of, verified ? { how: "verified", by: "safety-number" } : { how: "unverified" }),

@@ -119,6 +119,13 @@ async function join(room: Room, body: RequestOf<"join">): Promise<ResponseOf<"jo
   if (known) return { ...known, incarnation };
   room.restoring.mustTakeChanges();
   const { hash, account: inviter } = await findInvite(room, body.admit);
+  const { accounts } = room.log.directory;
+  if (accounts.size >= room.mostAccounts) {
+    throw new SnugError(
+      "quota",
+      `this server takes no more than ${room.mostAccounts} accounts, and has them; ask its administrator`,
+    );
+  }
   const recovery = bytesOf(body.recovery);
   const joined = await room.log.join({ genesis, recovery, invite: hash, inviter, now: room.now() });
   return { ...joined, incarnation };

@@ -94,9 +94,17 @@ export const handlers: Handlers = {
   async "invite-create"({ room, principal }, { hash, uses, lifetime }) {
     mustBeFull(principal);
     room.restoring.mustTakeChanges();
+    const ruling = room.log.member(principal.account)?.role === "admin";
+    const mostUses = ruling ? limits.adminInviteUses : limits.inviteUses;
+    if (uses > mostUses) {
+      throw new SnugError("policy", `one invite of yours lets at most ${mostUses} people in`);
+    }
     const created = room.now();
     const invite = { hash, usesLeft: uses, created, expires: created + lifetime };
-    await room.store.addInvite({ ...invite, account: principal.account }, limits.invites);
+    await room.store.addInvite(
+      { ...invite, account: principal.account },
+      ruling ? limits.adminInvites : limits.invites,
+    );
     return invite;
   },
 

@@ -96,6 +96,8 @@ function remoteClient(link: Link, first: ClientState): RemoteClient {
     markRead: (thread) => link.call("markRead", thread),
     invite: (of) => link.call("invite", of),
     invites: () => link.call("invites"),
+    revokeInvite: (hash) => link.call("revokeInvite", hash),
+    setBlocked: (account, blocked) => link.call("setBlocked", account, blocked),
     safetyNumber: (account) => link.call("safetyNumber", account),
     setVerified: (account, verified) => link.call("setVerified", account, verified),
     acceptNewKeys: (account) => link.call("acceptNewKeys", account),
