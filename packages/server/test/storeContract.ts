@@ -7,10 +7,14 @@ import {
   type ErrorCode,
   firstPrevious,
   Hash,
+  Incarnation,
   MessageId,
+  type Row,
   randomId,
+  rowHashInput,
   SnugError,
   StreamId,
+  sha256,
   TitleId,
   toBase64url,
 } from "@snug/protocol";
@@ -113,6 +117,72 @@ const owed: Readonly<Record<string, Owed>> = {
     assert.deepEqual(rows[0]?.sealed, sent[0]?.sealed);
     assert.equal(await store.head(bob.inbox), 3);
     assert.equal(await store.head(randomId(StreamId)), undefined);
+  },
+
+  "D21: rows of a former life are appended as they were, once, and counted; none behind one of this life":
+    async (store, alice, bob) => {
+      const first = await formerRow(alice, bob, { seq: 1, previous: firstPrevious, counter: 4 });
+      const second = await formerRow(bob, bob, { seq: 2, previous: first.rowHash, counter: 1 });
+      await refuses("conflict", store.restoreRows(bob.inbox, [second]));
+      await refuses("conflict", store.restoreRows(bob.inbox, [first, { ...second, sealed: bytes(100) }]));
+      await refuses("not-found", store.restoreRows(randomId(StreamId), [first]));
+      assert.equal(await store.head(bob.inbox), 0);
+      assert.equal(await store.restoreRows(bob.inbox, [first]), 1);
+      assert.equal(await store.restoreRows(bob.inbox, [first, second]), 2);
+      assert.deepEqual(await store.rows(bob.inbox, 0, 1_000_000), [first, second]);
+      assert.deepEqual(await store.rowHashes(bob.inbox, [2, 3]), [second.rowHash, null]);
+      await refuses("out-of-order", store.append(rowFrom(alice, bob, 1), roomy));
+      const { seq, rowHash } = await store.append(rowFrom(alice, bob, 5), roomy);
+      assert.equal(seq, 3);
+      const late = await formerRow(alice, bob, { seq: 4, previous: rowHash, counter: 6 });
+      await refuses("conflict", store.restoreRows(bob.inbox, [late]), /has gone on/);
+      assert.deepEqual(
+        (await store.moveCursor(bob.device, bob.inbox, 2)).map(({ id }) => id),
+        [first.id, second.id],
+      );
+    },
+
+  "D22: a device's used counters only rise, and streams that are not there are passed over": async (
+    store,
+    alice,
+    bob,
+  ) => {
+    await store.append(rowFrom(alice, bob, 1), roomy);
+    const used = (counter: number) => [
+      { stream: bob.inbox, counter },
+      { stream: randomId(StreamId), counter: 9 },
+    ];
+    await store.restoreDone(alice.device, used(7));
+    await store.restoreDone(alice.device, used(3));
+    assert.deepEqual(await store.counters(alice.device), [{ stream: bob.inbox, counter: 7 }]);
+    assert.equal((await store.append(rowFrom(alice, bob, 8), roomy)).seq, 2);
+    assert.equal(await store.restored(), null);
+    await store.endRestoring();
+    assert.equal(await store.restored(), null);
+  },
+
+  "D20: statements come back with the inboxes and devices of their accounts, all or none": async (
+    store,
+    alice,
+    bob,
+  ) => {
+    const carol = { account: random256(AccountId), inbox: randomId(StreamId), device: randomId(DeviceId) };
+    const leaf = { account: carol.account, statement: bytes(50), inbox: carol.inbox };
+    const more = { account: alice.account, statement: bytes(50), inbox: null };
+    const device = { account: carol.account, device: carol.device, active: true };
+    const all = { leaves: [leaf, more], checkpoint: "checkpoint 3", devices: [device], now };
+    await refuses("conflict", store.restoreStatements({ ...all, index: 1 }));
+    const taken = { ...all, index: 2, leaves: [{ ...leaf, inbox: bob.inbox }] };
+    await refuses("conflict", store.restoreStatements(taken));
+    await store.restoreStatements({ ...all, index: 2 });
+    assert.deepEqual(await store.checkpoint(), { text: "checkpoint 3", size: 4 });
+    const stored = (await store.directory(2, 9)).map((entry) => ({ ...entry }));
+    assert.deepEqual(stored, [
+      { statement: leaf.statement, inbox: carol.inbox },
+      { statement: more.statement, inbox: null },
+    ]);
+    assert.equal((await store.append(rowFrom(alice, carol, 1), roomy)).seq, 1);
+    assert.equal((await store.moveCursor(carol.device, carol.inbox, 1)).length, 1);
   },
 
   "D5: the same bytes under the same id are one row, other bytes are refused": async (store, alice, bob) => {
@@ -406,6 +476,21 @@ const owed: Readonly<Record<string, Owed>> = {
     assert.equal(await store.pass(others.hash), undefined);
   },
 };
+
+/** A row as a former life of the server had made it. */
+async function formerRow(
+  sender: Person,
+  to: Person,
+  of: Pick<Row, "seq" | "previous" | "counter">,
+): Promise<Row> {
+  const sealed = bytes(100);
+  const row = {
+    ...({ stream: to.inbox, incarnation: randomId(Incarnation), kind: "letter", class: "durable" } as const),
+    ...{ account: sender.account, device: sender.device, id: randomId(MessageId), ...of },
+    ...{ generation: null, epoch: null, sealedHash: await sha256(sealed), accepted: now, expires: null },
+  };
+  return { ...row, sealed, rowHash: await sha256(rowHashInput(row)) };
+}
 
 /** What every Store owes, whatever it is built on. */
 export function storeContract(name: string, make: () => Promise<StoreUnderTest>): void {

@@ -210,6 +210,7 @@ export class RestoredWrites {
 
   /** A device has brought back what it has; counters of streams that are not there are passed over. */
   done(device: DeviceId, counters: readonly UsedCounter[]): void {
+    this.#sql.run("CREATE TABLE IF NOT EXISTS restored_devices (device TEXT PRIMARY KEY)");
     this.#sql.run("INSERT OR IGNORE INTO restored_devices VALUES (?)", device);
     for (const { stream, counter } of counters) {
       const id = this.#sql.get("SELECT id FROM streams WHERE stream = ?", stream)?.id;
