@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { copyFile, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { decodeInviteLink, ServerId, SnugError } from "@snug/protocol";
+import { entry } from "../../packages/cli/test/place.ts";
 import { Person } from "../../packages/client/test/people.ts";
 import { eventually } from "../browser.ts";
 import { refuses, take } from "../household.ts";
@@ -213,4 +214,41 @@ test("P24: a folder on a read-only disk, and on a full one, is refused in one li
   await disk.empty();
   assert.deepEqual(await readdir(disk.outside(disk.path)), ["data"]);
   await using _ = await ServedServer.start(how);
+});
+
+test("C32: a device whose disk is full says so, sends nothing by halves, and goes on once there is room", {
+  skip: withoutDisks,
+}, async () => {
+  await using disk = await SmallDisk.mount(8);
+  await using served = await ServedServer.start();
+  await using ada = await Person.join(served.listening.setupLink ?? "", "Ada");
+  const home = join(disk.path, "ben");
+  const snug = (...args: string[]): { code: number | null; out: string; said: string } => {
+    const [command = "", ...rest] = [...disk.within, process.execPath, entry, ...args, "--home", home];
+    const { status, stdout, stderr } = spawnSync(command, rest, { encoding: "utf8" });
+    return { code: status, out: stdout, said: stderr };
+  };
+  const link = await ada.client.invite({ uses: 1 });
+  const joined = await new Promise<string>((resolve, reject) => {
+    const [command = "", ...rest] = [...disk.within, process.execPath, entry];
+    execFile(command, [...rest, "join", link, "--name", "Ben", "--home", home], (error, stdout) =>
+      error ? reject(error) : resolve(stdout),
+    );
+  });
+  assert.notEqual(joined, "");
+  await disk.fill();
+  // As much as can't hide in what its files have already.
+  const large = "x".repeat(60_000);
+  const refused = snug("send", "Ada", large);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.said,
+    /^snug: this device's disk takes nothing more \(.*full.*\): make room, then try again\n$/,
+  );
+  await disk.empty();
+  const sent = snug("send", "Ada", "there is room");
+  assert.equal(sent.code, 0, sent.said);
+  assert.deepEqual(await ada.arrivals(1), ["there is room"]);
+  const [letter] = await ada.client.letters({ thread: ada.arrived[0]?.from as never, most: 9 });
+  assert.deepEqual(letter?.state, { is: "received", gapBefore: false });
 });

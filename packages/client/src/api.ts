@@ -128,7 +128,7 @@ export interface InviteLook {
   readonly once: boolean;
 }
 
-/** The one door. Every failure is a SnugError with a code of the closed list, or a NetworkError. */
+/** The one door. Every failure is a SnugError with a code of the closed list, a NetworkError, or a StoreError of this device's own disk. */
 export interface Client {
   readonly state: ClientState;
   /** Called after each change of `state`. Returns the way to stop. */

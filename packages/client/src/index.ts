@@ -2,4 +2,4 @@ export { adviceOf, awaitsLook, noticesBeside } from "./advice.ts";
 export * from "./api.ts";
 export { createClient } from "./client.ts";
 export type { HttpRequest, Platform, Socket, SocketEvents } from "./platform.ts";
-export type { Store } from "./store.ts";
+export { type Store, StoreError } from "./store.ts";

@@ -19,7 +19,7 @@ import type { Notices } from "./notices.ts";
 import type { People } from "./people.ts";
 import type { Platform } from "./platform.ts";
 import { numberKey, type Outgoing, put, type RecordOf, type Records } from "./records.ts";
-import type { Change } from "./store.ts";
+import { type Change, StoreError } from "./store.ts";
 import type { Turns } from "./turns.ts";
 
 /** A letter that the server could not take for now is offered again after this. */
@@ -94,11 +94,12 @@ export class Outbox {
       const placed = letters.add([{ ...letter, state: { is: "queued" } }]);
       const entry = this.#entry(letter.id, to, content, placed.letters[0]?.order ?? null);
       const sealed = this.#waitingFor(to).every((earlier) => earlier.sealed) && (await this.#sealed(entry));
-      const kept = sealed || { entry, changes: [] };
+      const kept = sealed || { entry, changes: [], count: () => undefined };
       const own = put("outbox", numberKey(kept.entry.place), kept.entry);
       // The copy to oneself comes back as a row of the own inbox under the same id, and is here already.
       const known = put("received", `${me}:${letter.id}`, {});
       await records.commit([...placed.changes, ...kept.changes, own, known]);
+      kept.count();
       this.#keep(kept.entry);
       placed.apply();
       return letter.id;
@@ -294,6 +295,10 @@ export class Outbox {
       this.#early.add(entry.id);
       return false;
     }
+    if (error instanceof StoreError) {
+      this.#retryLater();
+      return false;
+    }
     const known = error instanceof SnugError ? error : new SnugError("internal", String(error));
     if (known.code === "id-conflict") {
       // The server already has this letter, as it was sealed before its recipient's keys changed, or by this device
@@ -313,9 +318,13 @@ export class Outbox {
     if (known.code !== "too-many" && known.code !== "unavailable") {
       await this.#hold(entry.to, new SnugError(known.code, why, { cause: known }));
     }
+    this.#retryLater();
+    return false;
+  }
+
+  #retryLater(): void {
     this.#callOff();
     this.#callOff = this.#parts.platform.after(retryHeld, () => this.kick());
-    return false;
   }
 
   /** The server's word for "accepted", and the copy to oneself, in one transaction. */
@@ -373,6 +382,7 @@ export class Outbox {
       const kept = sealed?.entry ?? entry;
       if (sealed) changes.push(...sealed.changes, put("outbox", numberKey(kept.place), kept));
       await records.commit(changes);
+      sealed?.count();
       this.#keep(kept);
       this.#held.delete(kept.id);
       freed?.apply();
@@ -420,8 +430,11 @@ export class Outbox {
     });
   }
 
-  /** Gives the entry its counter and seals it; null while something stands in the way. The counter is kept with it. */
-  async #sealed(entry: Outgoing): Promise<{ entry: Outgoing; changes: Change[] } | null> {
+  /**
+   * Gives the entry its counter and seals it; null while something stands in the way. The counter is stored with it, and
+   * `count`s from then on: one that could not be stored is the next one's.
+   */
+  async #sealed(entry: Outgoing): Promise<{ entry: Outgoing; changes: Change[]; count(): void } | null> {
     if (this.#obstacle(entry.to)) return null;
     const stream = this.#stream(entry.to);
     const known = this.#counters.get(stream) ?? { sealed: 0, accepted: 0 };
@@ -432,9 +445,12 @@ export class Outbox {
       counter,
     });
     const counters = { ...known, sealed: Math.max(known.sealed, counter) };
-    this.#counters.set(stream, counters);
     const resealed = entry.resealed || entry.sealed !== null;
-    return { entry: { ...entry, sealed, resealed }, changes: [put("counters", stream, counters)] };
+    return {
+      entry: { ...entry, sealed, resealed },
+      changes: [put("counters", stream, counters)],
+      count: () => this.#counters.set(stream, counters),
+    };
   }
 
   #obstacle(to: AccountId): string | null {

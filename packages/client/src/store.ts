@@ -7,6 +7,15 @@ export interface Change {
   readonly value: Uint8Array | null;
 }
 
+/** The device's disk is full, fails or may not be written: nothing of the commit is stored. The words are for its owner. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+
+  constructor(cause: Error) {
+    super(`this device's disk takes nothing more (${cause.message}): make room, then try again`, { cause });
+  }
+}
+
 /** Records of one table with `from` ≤ key < `until` by code units, the first or (newestFirst) the last `most` of them. */
 export interface Range {
   readonly table: string;
@@ -23,7 +32,7 @@ export interface Range {
 export interface Store extends AsyncDisposable {
   get(table: string, key: string): Promise<Uint8Array | undefined>;
   list(range: Range): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]>;
-  /** All of it or nothing, durable when it resolves. */
+  /** All of it or nothing, durable when it resolves. Throws StoreError. */
   commit(changes: readonly Change[]): Promise<void>;
   /** What was erased so far is not left in the store's files, as far as the platform can promise it. */
   scrub(): Promise<void>;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { StoreError } from "@snug/client";
 import {
   decodeCbor,
   decodeRequest,
@@ -343,4 +344,43 @@ test("C14: what was delivered before its sender knew it accepted is asked for, n
   // At her return she reads the note before she offers it again: the word that it is delivered comes too early.
   await alice.plug();
   await alice.last(alice.account, "delivered");
+});
+
+test("C32: what this device's disk has no room for takes no counter; an acknowledgement is asked for again", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const full = new StoreError(new Error("database or disk is full"));
+  let fails = (_tables: readonly string[]): boolean => true;
+  await alice.restart((store) =>
+    failingAt(store, (tables) => tables.includes("outbox") && fails(tables), full),
+  );
+  await alice.online();
+  const submits = watchSubmits(alice);
+  await assert.rejects(alice.client.send(bob.account, "no room"), full);
+  assert.equal(submits.length, 0);
+  assert.deepEqual(await alice.texts(bob.account), []);
+
+  // Room for the letter, none for the server's word.
+  const refused = new Promise<void>((resolve) => {
+    fails = (tables) => {
+      if (tables.filter((table) => table === "outbox").length < 2) return false;
+      resolve();
+      return true;
+    };
+  });
+  const id = await alice.client.send(bob.account, "some room");
+  await refused;
+  assert.deepEqual(await bob.arrivals(1), ["some room"]);
+  assert.equal(alice.state.threads[0]?.last?.state.is, "queued");
+  fails = () => false;
+  alice.platform.advance(30_000);
+  await alice.client.settled(id);
+  assert.deepEqual(
+    submits
+      .filter((submit) => submit.id === id && submit.stream === submits[0]?.stream)
+      .map(({ counter }) => counter),
+    [1, 1],
+  );
+  assert.deepEqual(await bob.texts(alice.account), ["some room"]);
+  assert.deepEqual(alice.state.notices, []);
 });

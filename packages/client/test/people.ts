@@ -271,14 +271,18 @@ export class Person implements AsyncDisposable {
 }
 
 /** A store that fails at a commit as a device without power does: nothing of it is written. */
-export function failingAt(store: Store, fails: (tables: readonly string[]) => boolean): Store {
+export function failingAt(
+  store: Store,
+  fails: (tables: readonly string[]) => boolean,
+  failure: Error = new Error("no power"),
+): Store {
   return new Proxy(store, {
     get(target, name) {
       const value = Reflect.get(target, name) as unknown;
       if (typeof value !== "function") return value;
       if (name !== "commit") return value.bind(target) as unknown;
       return async (changes: Parameters<Store["commit"]>[0]) => {
-        if (fails(changes.map(({ table }) => table))) throw new Error("no power");
+        if (fails(changes.map(({ table }) => table))) throw failure;
         await store.commit(changes);
       };
     },

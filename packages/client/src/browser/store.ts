@@ -1,7 +1,7 @@
 import type { AccountKeys } from "@snug/crypto/sealing";
 import { encodeCbor, labels, SnugError } from "@snug/protocol";
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
-import type { Change, Range, Store } from "../store.ts";
+import { type Change, type Range, type Store, StoreError } from "../store.ts";
 
 const storeVersion = 1;
 const nonceLength = 12;
@@ -122,9 +122,11 @@ class BrowserStore implements Store {
       // What was written before the failure would be kept otherwise.
       transaction.abort();
       await transaction.done.catch(() => undefined);
-      throw error;
+      throw isOfDisk(error) ? new StoreError(error) : error;
     }
-    await transaction.done;
+    await transaction.done.catch((error: unknown) => {
+      throw isOfDisk(error) ? new StoreError(error) : error;
+    });
   }
 
   /** A browser tells nothing of its files: what they still hold is sealed. */
@@ -179,6 +181,10 @@ class BrowserStore implements Store {
       throw new SnugError("internal", `the record ${table}/${key} was changed outside of Snug`, { cause });
     }
   }
+}
+
+function isOfDisk(error: unknown): error is DOMException {
+  return error instanceof DOMException && error.name === "QuotaExceededError";
 }
 
 /** The place of a record is authenticated with it: two records can't be exchanged. */

@@ -5,7 +5,10 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { type AccountKeys, type ExportedKeys, importAccountKeys } from "@snug/crypto/sealing";
 import { decodeCbor, encodeCbor, KeyId, SnugError } from "@snug/protocol";
 import { z } from "zod";
-import type { Change, Range, Store } from "../store.ts";
+import { type Change, type Range, type Store, StoreError } from "../store.ts";
+
+/** SQLite's primary result codes READONLY, IOERR, FULL, CANTOPEN: what a disk says no with. */
+const diskCodes = [8, 10, 13, 14];
 
 /** Raised when a store of this version can't be read by the former one; a newer one is refused. */
 const storeVersion = 1;
@@ -81,8 +84,8 @@ class NodeStore implements Store {
       "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
     );
     const erase = this.#database.prepare("DELETE FROM records WHERE kind = ? AND key = ?");
-    this.#database.exec("BEGIN IMMEDIATE");
     try {
+      this.#database.exec("BEGIN IMMEDIATE");
       for (const { table, key, value } of changes) {
         if (value) write.run(table, key, value);
         else erase.run(table, key);
@@ -90,7 +93,7 @@ class NodeStore implements Store {
       this.#database.exec("COMMIT");
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
+      throw isOfDisk(error) ? new StoreError(error) : error;
     }
   }
 
@@ -151,6 +154,10 @@ class NodeStore implements Store {
   get #keyFile(): string {
     return join(this.#folder, "keys");
   }
+}
+
+function isOfDisk(error: unknown): error is Error {
+  return error instanceof Error && "errcode" in error && diskCodes.includes(Number(error.errcode) & 255);
 }
 
 function openDatabase(path: string): DatabaseSync {
