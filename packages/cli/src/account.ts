@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline/promises";
+import { confirm } from "./confirm.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { readInput } from "./input.ts";
 import { joinedState, type Place, withClient, withConnection } from "./session.ts";
@@ -41,17 +41,11 @@ export async function whoami(of: Place): Promise<void> {
 export async function leave(of: Place & { readonly yes: boolean }): Promise<void> {
   await withConnection(of.home, async (client, { me, server }) => {
     if (!of.yes)
-      await confirm(`Remove ${me.name} from ${server.name} for good? Type the name to go on: `, me.name);
+      await confirm("leave", {
+        question: `Remove ${me.name} from ${server.name} for good?`,
+        expected: me.name,
+      });
     await client.leave();
     of.output.say(`${me.name} has left ${server.name}.`);
   });
-}
-
-async function confirm(question: string, expected: string): Promise<void> {
-  if (!process.stdin.isTTY)
-    throw new CommandError(exitCodes.usage, "leave asks; without a terminal add --yes");
-  const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await prompt.question(question);
-  prompt.close();
-  if (answer.trim() !== expected) throw new CommandError(exitCodes.failed, "nothing was changed");
 }

@@ -31,7 +31,11 @@ export async function send(of: Place & { readonly name: string; readonly text: s
 }
 
 function refuseRecipient(person: Person): void {
-  if (person.removed) throw new CommandError(exitCodes.notFound, `${person.name} has left; nothing was sent`);
+  if (person.removed)
+    throw new CommandError(
+      exitCodes.notFound,
+      `${person.name} is no longer on this server; nothing was sent`,
+    );
   if (person.blocked) {
     throw new CommandError(
       exitCodes.failed,

@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { limits } from "@snug/protocol/limits";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { CommandError, type ExitCode, exitCodes } from "./exit.ts";
 import { createOutput, harmlessLine } from "./output.ts";
 import { dataOption, doctorFlags, serveOptions, wholeNumber } from "./serveOptions.ts";
@@ -209,10 +209,12 @@ function addAccountCommands(program: Command): void {
     const { whoami } = await import("./account.ts");
     await whoami(placeOf(command));
   });
-  add("people", "list who is here").action(async (_, command: Command) => {
+  const people = add("people", "list who is here").action(async (_, command: Command) => {
     const { people } = await import("./people.ts");
     await people(placeOf(command));
   });
+  addPeopleCommands(people);
+  addDeviceCommands(add("devices", "list the devices of somebody").argument("[name]", "yourself without"));
   add("verify", "print the safety number with somebody")
     .argument("<name>")
     .option("--yes", "the number was compared with theirs: mark them verified")
@@ -255,6 +257,45 @@ function addAccountCommands(program: Command): void {
     .action(async (options: { yes?: true }, command: Command) => {
       const { leave } = await import("./account.ts");
       await leave({ ...placeOf(command), yes: options.yes === true });
+    });
+}
+
+/** What only an administrator may do about others; everybody is told. */
+function addPeopleCommands(people: Command): void {
+  people
+    .command("remove")
+    .description("remove somebody's account for good (administrators)")
+    .argument("<name>")
+    .option("--yes", "don't ask")
+    .action(async (name: string, options: { yes?: true }, command: Command) => {
+      const { removePerson } = await import("./administration.ts");
+      await removePerson({ ...placeOf(command), name, yes: options.yes === true });
+    });
+  people
+    .command("role")
+    .description("make somebody an administrator, or a member again (administrators)")
+    .argument("<name>")
+    .addArgument(new Argument("<role>").choices(["admin", "member"]))
+    .action(async (name: string, role: "admin" | "member", _, command: Command) => {
+      const { setRole } = await import("./administration.ts");
+      await setRole({ ...placeOf(command), name, role });
+    });
+}
+
+function addDeviceCommands(devices: Command): void {
+  devices.action(async (name: string | undefined, _, command: Command) => {
+    const { listDevices } = await import("./administration.ts");
+    await listDevices({ ...placeOf(command), name });
+  });
+  devices
+    .command("end")
+    .description("end a device of somebody for good (administrators)")
+    .argument("<name>")
+    .argument("<device>", "its id, or how it begins, as snug devices lists it")
+    .option("--yes", "don't ask")
+    .action(async (name: string, device: string, options: { yes?: true }, command: Command) => {
+      const { endDevice } = await import("./administration.ts");
+      await endDevice({ ...placeOf(command), name, device, yes: options.yes === true });
     });
 }
 

@@ -8,9 +8,9 @@ export async function people(of: Place): Promise<void> {
   await withConnection(of.home, async (_, state) => {
     for (const person of state.people) {
       const unread = unreadOf(state, person.account);
-      const { account, name, online, role, trust, removed, blocked, notice } = person;
+      const { account, name, online, role, trust, removed, removedBy, blocked, notice } = person;
       await of.output.data(
-        { name, account, online, role, trust, removed, blocked, notice, unread },
+        { name, account, online, role, trust, removed, removedBy, blocked, notice, unread },
         [name, presenceWord(person), trustWord(person), String(unread)].join("\t"),
       );
     }

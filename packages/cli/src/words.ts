@@ -2,7 +2,7 @@ import type { Connection, Person } from "@snug/client";
 
 /** How well we know a person, in one or two words. */
 export function trustWord(person: Person): string {
-  if (person.removed) return "left";
+  if (person.removed) return person.removedBy === null ? "left" : "removed";
   if (person.blocked) return "blocked";
   switch (person.trust.how) {
     case "verified":

@@ -4,8 +4,6 @@ import type { DeviceView } from "./api.ts";
 import type { Step } from "./directory.ts";
 import type { Room } from "./records.ts";
 
-const stays = "What is on this device stays readable; nothing more is sent or received.";
-
 /** All devices that an account ever had, in the order in which they came. */
 export function devicesOf(account: Account): DeviceView[] {
   return [...account.devices].map(([device, { rights, ends, added, endedBy }]) => ({
@@ -25,13 +23,13 @@ export function endOf(directory: Directory, room: Pick<Room, "account" | "device
   if (me.removed) {
     return me.removedBy === me.id
       ? "your account has left this server"
-      : `${name(me.removedBy)} has removed your account from this server. ${stays}`;
+      : `${name(me.removedBy)} has removed your account from this server`;
   }
   const device = me.devices.get(room.device);
   if (!device?.revoked) return null;
   return device.endedBy === me.id
-    ? `this device was ended by another one of yours. ${stays}`
-    : `${name(device.endedBy)} has ended this device. ${stays}`;
+    ? `this device was ended by another one of yours`
+    : `${name(device.endedBy)} has ended this device`;
 }
 
 /**

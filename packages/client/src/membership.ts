@@ -349,7 +349,7 @@ export class Membership {
         }
         throw new Stop(
           error.code,
-          "the server does not let this device in any more: the device was ended or its account removed. What is here stays readable.",
+          "the server does not let this device in any more: the device was ended or its account removed",
         );
       });
     if (signed.server !== hello.server || signed.inbox !== this.inbox.position.stream) {

@@ -252,9 +252,14 @@ export class DirectoryLog {
 
   /**
    * Puts another key into office by a leaf that the one in office signs. `stage` makes it and puts it down durably
-   * before that; from the checkpoint of this leaf on it signs (I28). The key before is then of no more use.
+   * before that; from the checkpoint of this leaf on it signs (I28). Then the key before is of no more use, and `settle`
+   * does away with it.
    */
-  rotate(stage: () => Promise<LogKey>, now: number): Promise<Ed25519Public> {
+  rotate(of: {
+    readonly stage: () => Promise<LogKey>;
+    readonly settle: (inOffice: Ed25519Public) => Promise<void>;
+    readonly now: number;
+  }): Promise<Ed25519Public> {
     return this.#inTurn(async () => {
       const { server } = this.#keys;
       const previous = this.logPublic;
@@ -263,16 +268,17 @@ export class DirectoryLog {
       }
       const signer = this.#held(previous);
       if (!signer) throw new SnugError("internal", "the log key is not at hand");
-      const next = await stage();
+      const next = await of.stage();
       const number = this.#directory.logKeys.length + 1;
-      const change = { server, number, previous, next: next.logPublic, time: now };
+      const change = { server, number, previous, next: next.logPublic, time: of.now };
       const statement = await signLogKeyChange(change, signer.logKey);
       const { directory } = await applyStatements(this.#directory, [statement]);
       this.#keys = { ...this.#keys, held: [signer, next] };
-      const leaf = await this.#nextLeaf(directory, { account: server, statement, now });
+      const leaf = await this.#nextLeaf(directory, { account: server, statement, now: of.now });
       await this.#store.addStatement(leaf, { addedDevices: [], endedDevices: [], endedInvites: null });
       this.#keys = { ...this.#keys, held: [next] };
       this.#publish(directory, leaf, { inbox: null, endedDevices: [] });
+      await of.settle(next.logPublic);
       return next.logPublic;
     });
   }

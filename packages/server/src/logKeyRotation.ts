@@ -20,9 +20,11 @@ export async function rotateLogKey(of: {
   readonly keys: string;
 }): Promise<Ed25519Public> {
   of.restoring.mustTakeChanges();
-  const next = await of.log.rotate(() => stageLogKey(of.keys), Date.now());
-  await settleLogKeys(of.keys, next);
-  return next;
+  return await of.log.rotate({
+    stage: () => stageLogKey(of.keys),
+    settle: (inOffice) => settleLogKeys(of.keys, inOffice),
+    now: Date.now(),
+  });
 }
 
 /**
