@@ -34,8 +34,7 @@ test("C35 I25: who is removed stops in clear words and keeps what they have; eve
   const { connection } = bob.state;
   assert.ok(connection.is === "stopped");
   assert.equal(connection.code, "unauthenticated");
-  const words =
-    /Alice, an administrator, has removed your account from this server/;
+  const words = /Alice, an administrator, has removed your account from this server/;
   assert.match(connection.why, words);
   await bob.until("told", () => bob.state.notices.length > 0);
   assert.match(
@@ -72,10 +71,7 @@ test("C35: somebody who was away when they were removed is not let in, in words 
   await bob.until("stopped", () => bob.state.connection.is === "stopped");
   const { connection } = bob.state;
   assert.ok(connection.is === "stopped");
-  assert.match(
-    connection.why,
-    /does not let this device in any more.*ended or its account removed/,
-  );
+  assert.match(connection.why, /does not let this device in any more.*ended or its account removed/);
   await carol.plug();
   assert.deepEqual(texts(carol), ["quiet: Alice removed Bob from this server"]);
 });
