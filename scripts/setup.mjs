@@ -185,6 +185,7 @@ const TOOLS = [
   { command: "chromium", debian: "chromium" },
   { command: "tmux", debian: "tmux" },
   { command: "strace", debian: "strace" },
+  { command: "pebble", debian: "pebble" },
 ];
 
 /** Installs what the tests run beside Snug by apt-get as root; else says what to install. */

@@ -34,7 +34,7 @@ cpSync("package-lock.json", "node_modules/.package-lock.json");
 
 const APT = `#!/bin/sh
 echo "apt-get $*" >> calls
-for tool in ffmpeg ffprobe chromium tmux strace; do touch "bin/$tool"; done
+for tool in ffmpeg ffprobe chromium tmux strace pebble; do touch "bin/$tool"; done
 `;
 
 interface Clone extends AsyncDisposable {
@@ -169,7 +169,7 @@ describe("npm test", () => {
     const { code, stdout, stderr } = await clone.run("test.mjs");
     assert.equal(
       stderr,
-      "snug: the tests need ffmpeg, chromium, tmux, strace: apt-get install --no-install-recommends ffmpeg chromium tmux strace\n",
+      "snug: the tests need ffmpeg, chromium, tmux, strace, pebble: apt-get install --no-install-recommends ffmpeg chromium tmux strace pebble\n",
     );
     assert.deepEqual({ code, stdout }, { code: 1, stdout: "" });
   });
@@ -183,7 +183,7 @@ describe("npm test", () => {
     const { code, stdout } = await clone.run("test.mjs");
     assert.deepEqual((await clone.calls()).slice(0, 2), [
       "apt-get -q update",
-      "apt-get -q install -y --no-install-recommends ffmpeg chromium tmux strace",
+      "apt-get -q install -y --no-install-recommends ffmpeg chromium tmux strace pebble",
     ]);
     assert.deepEqual({ code, stdout }, { code: 1, stdout: "0 passed, 0 failed\n" });
   });

@@ -66,6 +66,7 @@ export class AcmeClient {
     for (const authorization of list(order.json.authorizations)) {
       await this.#authorize(String(authorization), of.show);
     }
+    await this.#settled(url, ["ready", "valid"]);
     const csr = (await of.makeRequest()).toString("base64url");
     await this.#post(String(order.json.finalize), { csr });
     const done = await this.#settled(url, ["valid"]);
