@@ -17,6 +17,11 @@ export function listTime(time: number, now: number): string {
   return days < 7 ? weekday.format(time) : date.format(time);
 }
 
+/** Mon 30 Nov, 20:41: when something ends. */
+export function endTime(time: number): string {
+  return `${weekday.format(time)} ${date.format(time)}, ${clock.format(time)}`;
+}
+
 export function dayName(time: number, now: number): string {
   const days = daysBetween(time, now);
   if (days === 0) return "Today";

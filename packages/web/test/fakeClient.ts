@@ -2,6 +2,8 @@ import type { Client, ClientState, DeviceView, Letter, Person } from "@snug/clie
 import {
   AccountId,
   DeviceId,
+  Hash,
+  type InviteView,
   limits,
   MessageId,
   randomId,
@@ -128,6 +130,10 @@ export async function openBrowserClient(): Promise<Client> {
   const onState = new Set<() => void>();
   const onLetter = new Set<(letter: Letter) => void>();
   const endedDevices = new Set<DeviceId>();
+  let invites: readonly InviteView[] = [1, 10].map((usesLeft, at) => ({
+    ...{ hash: Hash.parse(id(`invite ${at}`)), usesLeft },
+    ...{ created: Date.UTC(2026, 10, 20), expires: Date.UTC(2026, 10, 27, 12) },
+  }));
   let written = room === "empty" ? [] : letters(room);
   let state: ClientState = room === "new" ? { phase: "new" } : joined(room, written);
   const become = (next: ClientState): void => {
@@ -197,9 +203,14 @@ export async function openBrowserClient(): Promise<Client> {
     letters: async ({ thread, most }) => written.filter((one) => one.thread === thread).slice(-most),
     markRead: async () => update((now) => ({ threads: now.threads.map((one) => ({ ...one, unread: 0 })) })),
     invite: async () => `${self.location.origin}/join#${"o2dhZGRyZXNz".repeat(60)}`,
-    invites: async () => [],
-    revokeInvite: async () => undefined,
-    setBlocked: async () => undefined,
+    invites: async () => invites,
+    revokeInvite: async (hash) => {
+      invites = invites.filter((one) => one.hash !== hash);
+    },
+    setBlocked: async (of, blocked) =>
+      update((now) => ({
+        people: now.people.map((one) => (one.account === of ? { ...one, blocked } : one)),
+      })),
     safetyNumber: async () => Array.from({ length: 12 }, (_, n) => String(13_579 + n * 5_211)).join(" "),
     setVerified: async (of, verified) =>
       trust(of, verified ? { how: "verified", by: "safety-number" } : { how: "unverified" }),

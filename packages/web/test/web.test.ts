@@ -211,6 +211,41 @@ describe("the web client under the server's policy", () => {
     await page.getByText("Your account is removed.").waitFor();
   });
 
+  it("W22: blocking asks first and says what it means; a blocked person is shown as such, until unblocked", async () => {
+    for (const phone of [false, true]) {
+      const page = await open({ scenario: "full", path: `/chats/${lena}`, phone, dark: phone });
+      await page.getByTestId("person-details").click();
+      await page.getByTestId("block").click();
+      await page.getByText("The server will refuse letters from Lena").waitFor();
+      assert.deepEqual(await seriousFaults(page), []);
+      await page.getByTestId("block-confirm").click();
+      await page.getByTestId("unblock").waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByText("You have blocked Lena.").waitFor();
+      assert.equal(await page.getByTestId("composer").count(), 0);
+      await page.getByTestId("person-details").click();
+      await page.getByTestId("unblock").click();
+      await page.getByTestId("block").waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByTestId("composer").waitFor();
+    }
+  });
+
+  it("W23: links that still let somebody in are listed with uses left and end, and each can be ended", async () => {
+    for (const phone of [false, true]) {
+      const page = await open({ scenario: "full", path: "/people", phone, dark: phone });
+      await page.getByTestId("invite-make").click();
+      const links = page.getByTestId("open-invite");
+      await links.first().waitFor();
+      const said = await links.allTextContents();
+      assert.match(said.join("\n"), /^One person, until .+\n10 people, until .+$/);
+      assert.deepEqual(await seriousFaults(page), []);
+      await page.getByTestId("revoke-invite").first().click();
+      await eventually("it is gone", async () => (await links.count()) === 1);
+      assert.match((await links.textContent()) ?? "", /^10 people/);
+    }
+  });
+
   for (const [phone, dark] of [
     [false, false],
     [true, true],

@@ -119,6 +119,13 @@ function KeysInDoubt({
 
 function Foot({ person }: { readonly person: Person }): ReactElement {
   if (person.removed) return <p className={styles.closed}>{person.name} has left this server.</p>;
+  if (person.blocked) {
+    return (
+      <p className={styles.closed}>
+        You have blocked {person.name}. To write to them, unblock them: look at “About {person.name}” above.
+      </p>
+    );
+  }
   if (person.newer) {
     return (
       <p className={styles.closed}>

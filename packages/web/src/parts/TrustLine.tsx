@@ -6,6 +6,7 @@ import styles from "./trust.module.css";
 /** How well this person is known, in words. */
 function trustInWords(person: Person): string {
   if (person.removed) return "Left this server";
+  if (person.blocked) return "Blocked by you";
   switch (person.trust.how) {
     case "verified":
       if (person.trust.by === "self") return "This is you";
@@ -21,7 +22,7 @@ function trustInWords(person: Person): string {
 
 export function TrustLine({ person }: { readonly person: Person }): ReactElement {
   const { how } = person.trust;
-  const plain = person.removed || (how === "verified" && person.trust.by === "self");
+  const plain = person.removed || person.blocked || (how === "verified" && person.trust.by === "self");
   const look = plain ? "unverified" : awaitsLook(person) ? "warn" : how;
   const Icon = look === "verified" ? ShieldCheck : look === "warn" ? ShieldAlert : ShieldQuestion;
   return (

@@ -4,6 +4,7 @@ import { Button } from "../parts/Button.tsx";
 import { CopyButton } from "../parts/CopyButton.tsx";
 import { QrCode } from "../parts/QrCode.tsx";
 import { Sheet, SheetActions } from "../parts/Sheet.tsx";
+import { OpenInvites } from "./OpenInvites.tsx";
 import styles from "./people.module.css";
 
 interface Props {
@@ -52,6 +53,7 @@ function Invite({ onClose }: { readonly onClose: () => void }): ReactElement {
           <p className={styles.warn} role="alert">
             {made.why}
           </p>
+          <OpenInvites made={made.why} />
           <SheetActions>
             <Button look="main" onClick={() => void make(made.uses)}>
               Try again
@@ -89,6 +91,7 @@ function Invite({ onClose }: { readonly onClose: () => void }): ReactElement {
               Done
             </Button>
           </SheetActions>
+          <OpenInvites made={made.link} />
         </>
       );
   }

@@ -5,6 +5,7 @@ import { Button } from "../parts/Button.tsx";
 import { QrCode } from "../parts/QrCode.tsx";
 import { Sheet, SheetActions } from "../parts/Sheet.tsx";
 import { TrustLine } from "../parts/TrustLine.tsx";
+import { Blocking } from "./Blocking.tsx";
 import styles from "./people.module.css";
 
 interface Props {
@@ -24,6 +25,7 @@ export function PersonSheet({ person, open, onClose }: Props): ReactElement {
       </p>
       {person.notice ? <p className={styles.small}>{person.notice}</p> : null}
       <Safety person={person} onClose={onClose} />
+      {person.trust.how === "verified" && person.trust.by === "self" ? null : <Blocking person={person} />}
     </Sheet>
   );
 }
