@@ -97,6 +97,7 @@ class Talk {
   readonly #closed: Promise<number>;
   readonly #waiting = new Map<number, { seed: number; bytes: Uint8Array; name: Request["name"] | null }>();
   #wake: () => void = () => undefined;
+  #left = false;
   open = true;
 
   private constructor(of: FrameCases, wire: Wire) {
@@ -106,6 +107,8 @@ class Talk {
     // From here on frames are judged here, not by the careful client below.
     wire.socket.removeAllListeners("message");
     wire.socket.on("message", (data) => this.#receive(data as Buffer));
+    // A connection that breaks says so by its close, too.
+    wire.socket.on("error", () => undefined);
     wire.socket.once("close", (code) => this.#end(code));
   }
 
@@ -127,6 +130,7 @@ class Talk {
 
   async end(): Promise<void> {
     await this.#drained();
+    this.#left = true;
     this.#wire.terminate();
     await this.#closed;
   }
@@ -143,6 +147,7 @@ class Talk {
     if ((await Promise.race([came, timeout(patience)])) !== null) return;
     for (const { seed, bytes } of this.#waiting.values()) report(this.#of, seed, bytes, "no answer");
     this.open = false;
+    this.#left = true;
     this.#wire.terminate();
   }
 

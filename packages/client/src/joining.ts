@@ -1,4 +1,4 @@
-import { admitOf, firstLogKey, openCheckpoint } from "@snug/crypto/identity";
+import { admitOf, firstLogKey, normalizeName, openCheckpoint } from "@snug/crypto/identity";
 import { createAccount } from "@snug/crypto/sealing";
 import {
   decodeInviteLink,
@@ -88,6 +88,10 @@ async function inviterName(invite: Invite, look: ResponseOf<"invite-look">): Pro
   const { content } = decodeStatement(bytes);
   if (content.kind !== "genesis")
     throw new SnugError("forbidden", "the inviter's first statement is no genesis");
+  // The link's hash vouches for the bytes, whoever made them: a name that no directory takes is none to be shown.
+  if (normalizeName(content.body.display).display !== content.body.display) {
+    throw new SnugError("forbidden", "the inviter's name is not in its normal form");
+  }
   return content.body.display;
 }
 

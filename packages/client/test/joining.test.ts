@@ -7,12 +7,17 @@ import { nodePlatform } from "@snug/client/node";
 import { generateLogKey, importLogKey, serverIdOf, signCheckpoint } from "@snug/crypto/identity";
 import { recoverKeys } from "@snug/crypto/sealing";
 import {
+  type AccountId,
   decodeInviteLink,
   decodeServerFrame,
+  decodeStatement,
   encodeInviteLink,
+  encodeStatement,
+  encodeStatementContent,
   fromBase64url,
   type Invite,
   sha256,
+  toBase64url,
 } from "@snug/protocol";
 import { bootServer } from "../../../testing/server.ts";
 import { Person, pair } from "./people.ts";
@@ -205,4 +210,23 @@ test("C27: leaving erases nothing before the server has it, and ends however its
     "Bob left",
     (state) => state.phase === "joined" && state.people.some((who) => who.removed),
   );
+});
+
+test("C2, W15: an inviter's name that no directory would take is not shown, though the link vouches for its bytes", async () => {
+  await using room = await pair();
+  await using carol = await Person.open();
+  const invite = decodeInviteLink(await room.alice.client.invite({ uses: 1 }));
+  const { genesis } = room.alice.joined as { genesis: string };
+  const { content, signature } = decodeStatement(fromBase64url(genesis));
+  assert(content.kind === "genesis");
+  const body = { ...content.body, display: "Snug\u202e team" };
+  const forged = encodeStatement(encodeStatementContent(content, "genesis", body), signature);
+  const { server } = invite;
+  carol.platform.fetch = async () => ({
+    status: 200,
+    body: { server, serverName: "home", inviter: [toBase64url(forged)] },
+  });
+  const inviter = (await sha256(forged)) as string as AccountId;
+  const link = encodeInviteLink({ ...invite, inviter, addresses: [room.server.localUrl] });
+  await assert.rejects(carol.client.lookAtInvite(link), { code: "name-invalid" });
 });

@@ -181,3 +181,10 @@ test("I19: any text either has a normal form, which is its own, or is refused as
     { numRuns: 2_000 },
   );
 });
+
+test("I19: marks are no tower: at most four on one letter, and none twice in a row", () => {
+  assert.equal(nameOf("กุ้ง").length, 4);
+  for (const tower of ["ก\u0e49\u0e49", `ก${"\u0e49\u0e48\u0e4a\u0e4b\u0e47"}`, `ก${"\u0e49".repeat(25)}`]) {
+    assert.throws(() => nameOf(tower), refused("name-invalid", /at most four marks/), JSON.stringify(tower));
+  }
+});

@@ -75,9 +75,19 @@ export function encodeInviteLink(invite: Invite): string {
   return `${invite.addresses[0]}${invitePath}#${toBase64url(encodeCbor(parts))}`;
 }
 
-/** Throws SnugError `invite-invalid`. Takes the whole link or the fragment alone, also broken over lines, as mail does. */
+/**
+ * A link as it was sent, without what mail and messengers put into it and around it: line breaks, the `>` of a
+ * quotation, angle brackets, quotation marks, invisible characters, the full stop of the sentence it ended.
+ */
+export function mendLink(pasted: string): string {
+  return pasted
+    .replace(/[\s<>"'`“”„«»\u00ad\u200b-\u200f\u2060\u2066-\u2069\ufeff]+/g, "")
+    .replace(/[.,;:!)\]]+$/, "");
+}
+
+/** Throws SnugError `invite-invalid`. Takes the whole link or the fragment alone, as {@link mendLink} does. */
 export function decodeInviteLink(link: string): Invite {
-  const whole = link.replace(/\s+/g, "");
+  const whole = mendLink(link);
   const encoded = whole.slice(whole.indexOf("#") + 1);
   try {
     if (encoded.length > 4096) throw new RangeError("too long");

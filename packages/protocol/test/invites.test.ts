@@ -33,6 +33,14 @@ test("E8: a link says what its invite says; everything but the address is behind
   assert.deepEqual(decodeInviteLink(link), invite);
   assert.deepEqual(decodeInviteLink(`  ${link}\n`), invite);
   assert.deepEqual(decodeInviteLink(link.replace(/.{70}/g, "$&\r\n ")), invite, "broken over lines");
+  const mangled = [
+    `<${link}>`,
+    `“${link}”.`,
+    `> ${link.replace(/.{60}/g, "$&\n> ")}\n`,
+    `\u2068${link.replace(/.{50}/g, "$&\u200b\u00ad")}\u2069 `,
+    `(${link.split("#")[1]})`.slice(1),
+  ];
+  for (const text of mangled) assert.deepEqual(decodeInviteLink(text), invite, `W18: ${text}`);
   assert.deepEqual(decodeInviteLink(link.slice(link.indexOf("#") + 1)), invite);
   const url = new URL(link);
   assert.deepEqual([url.origin, url.pathname, url.search], ["https://snug.example:10000", "/join", ""]);

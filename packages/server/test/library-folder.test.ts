@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { openInside, walkFolder } from "../src/library/folder.ts";
 import { matchIds } from "../src/library/identity.ts";
-import { isVideoName, isVisibleName, parseVideoName } from "../src/library/names.ts";
+import { harmlessName, isVideoName, isVisibleName, parseVideoName } from "../src/library/names.ts";
 import { testFolders } from "./library-fixtures.ts";
 
 test("VL1: files of one name and different heights are one title, whatever the case of the extension", () => {
@@ -124,4 +124,11 @@ test("VL5: an id goes to key and contents first, then to contents, then to the k
   assert.equal(fresh[1], a);
   assert.match(fresh[0] ?? "", /^[A-Za-z0-9_-]{22}$/);
   assert.ok(!known.some(({ id }) => id === fresh[0]));
+});
+
+test("VL1: a name that would turn its line round is shown with its controls replaced, and stays its own key", () => {
+  const hostile = parseVideoName("Film\u202e4pm.exe\u2066_720p.mp4");
+  assert.equal(hostile.title, "Film\ufffd4pm.exe\ufffd");
+  assert.notEqual(hostile.key, parseVideoName("Film\ufffd4pm.exe\ufffd_720p.mp4").key);
+  assert.equal(harmlessName("a\u200f\u2069b"), "a\u200f\ufffdb");
 });

@@ -7,7 +7,7 @@ import { App } from "./App.tsx";
 import { startSession } from "./engine/session.ts";
 import { takeInviteLink } from "./navigation.tsx";
 import { Boundary } from "./parts/Boundary.tsx";
-import { Failed } from "./screens/Doorstep.tsx";
+import { Broken } from "./screens/Doorstep.tsx";
 
 const link = takeInviteLink();
 void startSession();
@@ -16,7 +16,7 @@ const root = document.getElementById("root");
 if (!root) throw new Error("the page has no root");
 createRoot(root).render(
   <StrictMode>
-    <Boundary fallback={(why) => <Failed why={why} />}>
+    <Boundary fallback={(why) => <Broken why={why} />}>
       <App link={link} />
     </Boundary>
   </StrictMode>,

@@ -12,10 +12,24 @@ import {
   TitleId,
   toBase64url,
 } from "@snug/protocol";
+import { giantWord, hostileTexts } from "./hostileTexts.ts";
 
 /** What the test server says about the room to play: `/fixture.json`. */
 export interface Scenario {
-  readonly room: "new" | "empty" | "full" | "offline" | "changed" | "stopped" | "loading";
+  readonly room:
+    | "new"
+    | "empty"
+    | "full"
+    | "offline"
+    | "changed"
+    | "stopped"
+    | "loading"
+    /** Every text of others is one of those in hostileTexts. */
+    | "hostile"
+    /** The same before joining. */
+    | "doorstep"
+    /** A state that no screen can draw. */
+    | "broken";
 }
 
 type Joined = Extract<ClientState, { phase: "joined" }>;
@@ -41,9 +55,24 @@ function person(name: string, more: Partial<Person> = {}): Person {
   };
 }
 
+/** The one whose name and keys the tests of hostile texts look at. */
+const stranger = "override";
+
+function hostilePeople(): Person[] {
+  return Object.entries(hostileTexts).map(([key, text], at) =>
+    person(key, {
+      name: text,
+      online: at % 2 === 0,
+      notice: at % 3 === 0 ? text : null,
+      trust: key === stranger ? { how: "key-changed", when: Date.now() } : { how: "unverified" },
+    }),
+  );
+}
+
 function people(room: Scenario["room"]): Person[] {
   const self = person("Tomasz", { role: "admin", online: true, trust: { how: "verified", by: "self" } });
   if (room === "empty") return [self];
+  if (room === "hostile") return [...hostilePeople(), self];
   const changed = room === "changed" ? ({ how: "key-changed", when: Date.now() } as const) : undefined;
   return [
     person("Lena", { online: true, trust: changed ?? { how: "verified", by: "invite" } }),
@@ -64,7 +93,29 @@ const lines: readonly (readonly [from: string, text: string])[] = [
   ["Lena", "same place, 21:00?"],
 ];
 
+function hostileLetters(): Letter[] {
+  const texts = [...Object.values(hostileTexts), giantWord];
+  const letter = (key: string, text: string, order: number): Letter => ({
+    id: randomId(MessageId),
+    thread: account(key),
+    from: account(key),
+    text,
+    time: Date.now() - 60 * minute + order * 1000,
+    order,
+    state: { is: "received", gapBefore: order % 5 === 0 },
+  });
+  const many = texts.map((text, at) => letter(stranger, text, at + 1));
+  const held: Letter = {
+    ...letter(stranger, "held back", texts.length + 1),
+    from: me,
+    state: { is: "held", why: hostileTexts.override ?? "" },
+  };
+  const others = Object.entries(hostileTexts).filter(([key]) => key !== stranger);
+  return [...many, held, ...others.map(([key, text], at) => letter(key, text, 100 + at))];
+}
+
 function letters(room: Scenario["room"]): Letter[] {
+  if (room === "hostile") return hostileLetters();
   const start = Date.now() - 26 * 60 * minute;
   const many = Array.from({ length: 120 }, (_, n) => ["Lena", `Letter number ${n + 1}`] as const);
   return [...many, ...lines].map(([from, text], order) => {
@@ -108,6 +159,14 @@ function library(room: Scenario["room"]): Joined["library"] {
     })),
   });
   if (room === "empty") return { revision: 1, titles: [] };
+  if (room === "hostile") {
+    const titles = Object.entries(hostileTexts).map(([key, text], at) => ({
+      ...title(text, at % 3 === 0 ? "unplayable" : "playable", at % 3 === 0 ? text : null),
+      id: TitleId.parse(`${id(key).slice(0, 21)}A`),
+      notes: [`${text}: a codec that is not cut yet`],
+    }));
+    return { revision: 1, titles };
+  }
   return {
     revision: 1,
     titles: [
@@ -135,7 +194,8 @@ export async function openBrowserClient(): Promise<Client> {
     ...{ created: Date.UTC(2026, 10, 20), expires: Date.UTC(2026, 10, 27, 12) },
   }));
   let written = room === "empty" ? [] : letters(room);
-  let state: ClientState = room === "new" ? { phase: "new" } : joined(room, written);
+  const outside = room === "new" || room === "doorstep";
+  let state: ClientState = outside ? { phase: "new" } : joined(room, written);
   const become = (next: ClientState): void => {
     state = next;
     for (const listener of onState) listener();
@@ -158,6 +218,8 @@ export async function openBrowserClient(): Promise<Client> {
     subscribe: (listener) => listen(onState, listener),
     onLetter: (listener) => listen(onLetter, listener),
     lookAtInvite: async (link) => {
+      const hostile = Object.entries(hostileTexts).find(([key]) => link.endsWith(`#${key}`))?.[1];
+      if (hostile) return { serverName: hostile, inviterName: hostile, once: true };
       if (link.endsWith("spent")) throw new SnugError("invite-invalid", "this link has been used");
       return {
         serverName: "lena.example",
@@ -166,6 +228,7 @@ export async function openBrowserClient(): Promise<Client> {
       };
     },
     join: async ({ name }) => {
+      if (room === "doorstep") throw new SnugError("name-invalid", `${giantWord.slice(0, 1000)} ${name}`);
       if (name === "Lena") throw new SnugError("name-taken", "this name is taken here, choose another");
       become(joined("empty", []));
       return { recoveryCode: "K7QF-2M9X-TRPW-6D4H-ZN8B-VC3J-YA5E" };
@@ -231,7 +294,10 @@ export async function openBrowserClient(): Promise<Client> {
     },
     setRole: async (of, role) =>
       update((now) => ({ people: now.people.map((one) => (one.account === of ? { ...one, role } : one)) })),
-    title: async () => (await fetch("/fixture-title.json")).json(),
+    title: async () => {
+      if (room === "hostile") throw new SnugError("not-found", hostileTexts.image ?? "");
+      return (await fetch("/fixture-title.json")).json();
+    },
     openMedia: async () => undefined,
     playbackUrl: async () => "",
     signOut: async () => become({ phase: "ended", why: "This browser has forgotten its keys and letters." }),
@@ -257,7 +323,7 @@ function joined(room: Scenario["room"], written: readonly Letter[]): Joined {
     me: { account: me, device: DeviceId.parse(`${id("dev").slice(0, 21)}A`), name: "Tomasz", role: "admin" },
     server: {
       id: ServerId.parse(id("server")),
-      name: "lena.example",
+      name: room === "hostile" ? Object.values(hostileTexts).join(" ").slice(0, 255) : "lena.example",
       origin: self.location.origin,
       authority: null,
     },
@@ -267,27 +333,32 @@ function joined(room: Scenario["room"], written: readonly Letter[]): Joined {
         : room === "stopped"
           ? { is: "stopped", code: "rolled-back", why: "It showed an older state than it had confirmed." }
           : { is: "online" },
-    people: people(room),
+    people: room === "broken" ? (null as never) : people(room),
     threads: threadsOf(written, 2),
     repeated: room === "changed" ? 2 : 0,
     library: library(room),
     notices:
-      room === "changed"
-        ? [
-            {
-              id: 1,
-              time: Date.now(),
-              level: "loud",
-              text: "A letter from Marek could not be verified and was not opened.",
-            },
-            {
-              id: 2,
-              time: Date.now(),
-              level: "quiet",
-              text: "Marek renewed their keys with the recovery code.",
-            },
-          ]
-        : [],
+      room === "hostile"
+        ? Object.values(hostileTexts).map((text, at) => ({
+            ...{ id: at, time: Date.now(), level: at % 2 ? ("loud" as const) : ("quiet" as const) },
+            text: `A letter that is said to be from ${text} was refused`,
+          }))
+        : room === "changed"
+          ? [
+              {
+                id: 1,
+                time: Date.now(),
+                level: "loud",
+                text: "A letter from Marek could not be verified and was not opened.",
+              },
+              {
+                id: 2,
+                time: Date.now(),
+                level: "quiet",
+                text: "Marek renewed their keys with the recovery code.",
+              },
+            ]
+          : [],
   };
 }
 

@@ -104,6 +104,9 @@ function checkCharacters(name: string): void {
       );
     }
   }
+  if (/\p{Mn}{5}|(\p{Mn})\1/u.test(name)) {
+    throw invalid("a name has at most four marks on one letter, and none twice in a row");
+  }
   if (/^\p{M}/u.test(name)) throw invalid("a name starts with a letter or a digit");
 }
 

@@ -45,8 +45,17 @@ export function shortened(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`.toWellFormed();
 }
 
+/** Directional overrides and isolates: a name that has them turns round whatever stands beside it. */
+const bidirectional = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/** A file's or folder's name as it may stand in a line of text. */
+export function harmlessName(name: string): string {
+  return name.replace(bidirectional, "\ufffd");
+}
+
 /** Cut from the front, so that of a deep path the file's own name stays. */
-function shown(name: string): string {
+function shown(path: string): string {
+  const name = harmlessName(path);
   if (name.length <= longestName) return name;
   const characters = Array.from(name);
   while (characters.join("").length >= longestName) characters.shift();

@@ -1,7 +1,7 @@
 import { basename } from "node:path/posix";
 import type { TitleView } from "@snug/protocol";
 import type { FoundFile } from "./folder.ts";
-import { parseVideoName, shortened } from "./names.ts";
+import { harmlessName, parseVideoName, shortened } from "./names.ts";
 import { type KnownFile, type Outcome, planOutcome, versionOf } from "./plans.ts";
 import type { Records } from "./records.ts";
 
@@ -173,4 +173,4 @@ function contentOf(member: GroupFile): string[] {
 const shortNotes = (notes: readonly string[]): string[] =>
   notes.slice(0, mostNotes).map((note) => shortened(note, longestNote));
 const sizeOf = (files: readonly FoundFile[]): number => files.reduce((sum, { size }) => sum + size, 0);
-const fileName = (file: FoundFile): string => basename(file.path).normalize("NFC");
+const fileName = (file: FoundFile): string => harmlessName(basename(file.path).normalize("NFC"));

@@ -1,7 +1,9 @@
 import { awaitsLook, type Letter, type Person } from "@snug/client";
 import { Clock } from "lucide-react";
-import type { ReactElement } from "react";
+import { Fragment, type ReactElement, useMemo } from "react";
+import { Isolated } from "../parts/Isolated.tsx";
 import { clockTime } from "../wording.ts";
+import { breakable } from "./breakable.ts";
 import styles from "./timeline.module.css";
 
 interface Props {
@@ -17,9 +19,12 @@ export function Bubble({ letter, follows, me, person, onReview }: Props): ReactE
   return (
     <article data-testid="letter" data-state={letter.state.is}>
       <div className={styles.bubble} data-own={own} data-follows={follows} dir="auto">
-        <span className="visually-hidden">{own ? "You: " : `${person.name}: `}</span>
+        {/* A direction of its own, so that the letter's is told by the letter. */}
+        <span className="visually-hidden" dir="auto">
+          {own ? "You: " : `${person.name}: `}
+        </span>
         <span className={styles.text} data-testid="letter-text">
-          {letter.text}
+          <Words text={letter.text} />
         </span>
         <span className={styles.meta}>
           <time dateTime={new Date(letter.time).toISOString()}>{clockTime(letter.time)}</time>
@@ -28,7 +33,9 @@ export function Bubble({ letter, follows, me, person, onReview }: Props): ReactE
       </div>
       {letter.state.is === "held" ? (
         <p className={styles.held}>
-          <span>Not sent: {letter.state.why}</span>
+          <span>
+            Not sent: <Isolated text={letter.state.why} />
+          </span>
           {awaitsLook(person) ? (
             <button type="button" onClick={onReview}>
               Look at the keys
@@ -37,6 +44,21 @@ export function Bubble({ letter, follows, me, person, onReview }: Props): ReactE
         </p>
       ) : null}
     </article>
+  );
+}
+
+/** The letter's text and nothing else, with places where an endless word may be broken. */
+function Words({ text }: { readonly text: string }): ReactElement {
+  const pieces = useMemo(() => breakable(text), [text]);
+  return (
+    <>
+      {pieces.map((piece) => (
+        <Fragment key={piece.from}>
+          {piece.from > 0 ? <wbr /> : null}
+          {piece.text}
+        </Fragment>
+      ))}
+    </>
   );
 }
 

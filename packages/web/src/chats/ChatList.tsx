@@ -7,6 +7,7 @@ import { Link } from "../navigation.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
 import { Button } from "../parts/Button.tsx";
 import { Empty } from "../parts/Empty.tsx";
+import { Isolated } from "../parts/Isolated.tsx";
 import { InviteSheet } from "../people/InviteSheet.tsx";
 import { clockTime, listTime } from "../wording.ts";
 import styles from "./chats.module.css";
@@ -96,8 +97,8 @@ function ThreadRow({ thread, person, me, selected }: RowProps): ReactElement {
     >
       <Avatar person={{ account: thread.account, name, online: person?.online ?? false }} />
       <span className={styles.threadText}>
-        <strong dir="auto">
-          {name}
+        <strong>
+          <Isolated text={name} />
           {thread.account === me ? " (you)" : ""}
         </strong>
         {last ? <span dir="auto">{preview(last, me)}</span> : null}

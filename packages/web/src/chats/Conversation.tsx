@@ -7,6 +7,7 @@ import { Link } from "../navigation.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
 import { Button, IconButton } from "../parts/Button.tsx";
 import { Empty } from "../parts/Empty.tsx";
+import { Isolated } from "../parts/Isolated.tsx";
 import { TrustLine } from "../parts/TrustLine.tsx";
 import { PersonSheet } from "../people/PersonSheet.tsx";
 import { Composer } from "./Composer.tsx";
@@ -98,12 +99,32 @@ function KeysInDoubt({
     <section className={styles.changed} data-testid="key-changed" role="alert" aria-labelledby="key-changed">
       <TriangleAlert size={20} aria-hidden="true" />
       <div>
-        <h2 id="key-changed">{unproven ? `This may not be ${name}` : `${name}’s keys changed`}</h2>
+        <h2 id="key-changed">
+          {unproven ? (
+            <>
+              This may not be <Isolated text={name} />
+            </>
+          ) : (
+            <>
+              <Isolated text={name} />
+              ’s keys changed
+            </>
+          )}
+        </h2>
         <p>
-          {unproven
-            ? `Somebody joined as ${name} by an invite of yours, without the proof that only its link gives. The server may have put its own keys in.`
-            : `This happens when somebody starts over, and also when somebody pretends to be ${name}.`}{" "}
-          Nothing is sent until you decide. Ask {name} in another way, and compare the safety number.
+          {unproven ? (
+            <>
+              Somebody joined as <Isolated text={name} /> by an invite of yours, without the proof that only
+              its link gives. The server may have put its own keys in.{" "}
+            </>
+          ) : (
+            <>
+              This happens when somebody starts over, and also when somebody pretends to be{" "}
+              <Isolated text={name} />.{" "}
+            </>
+          )}
+          Nothing is sent until you decide. Ask <Isolated text={name} /> in another way, and compare the
+          safety number.
         </p>
         {problem ? <p>{problem}</p> : null}
         <div className={styles.actions}>
@@ -118,19 +139,26 @@ function KeysInDoubt({
 }
 
 function Foot({ person }: { readonly person: Person }): ReactElement {
-  if (person.removed) return <p className={styles.closed}>{person.name} has left this server.</p>;
+  if (person.removed) {
+    return (
+      <p className={styles.closed}>
+        <Isolated text={person.name} /> has left this server.
+      </p>
+    );
+  }
   if (person.blocked) {
     return (
       <p className={styles.closed}>
-        You have blocked {person.name}. To write to them, unblock them: look at “About {person.name}” above.
+        You have blocked <Isolated text={person.name} />. To write to them, unblock them: look at “About{" "}
+        <Isolated text={person.name} />” above.
       </p>
     );
   }
   if (person.newer) {
     return (
       <p className={styles.closed}>
-        {person.name} uses a newer Snug than this one understands. Reload this page after the server is
-        updated.
+        <Isolated text={person.name} /> uses a newer Snug than this one understands. Reload this page after
+        the server is updated.
       </p>
     );
   }

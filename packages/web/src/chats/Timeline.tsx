@@ -1,6 +1,7 @@
 import type { Letter, Person } from "@snug/client";
 import { type ReactElement, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Virtualizer, type VirtualizerHandle } from "virtua";
+import { Isolated } from "../parts/Isolated.tsx";
 import { dayName } from "../wording.ts";
 import { Bubble } from "./Bubble.tsx";
 import { type Entry, entriesOf, firstUnread } from "./entries.ts";
@@ -108,7 +109,7 @@ function EntryView({ entry, person, me, onReview }: EntryProps): ReactElement {
     case "gap":
       return (
         <p className={styles.gap} data-testid="gap">
-          A letter that {person.name} sent before this one has not arrived.
+          A letter that <Isolated text={person.name} /> sent before this one has not arrived.
         </p>
       );
     case "letter":
@@ -122,9 +123,14 @@ function Opening({ person }: { readonly person: Person }): ReactElement {
   const self = person.trust.how === "verified" && person.trust.by === "self";
   return (
     <p className={styles.opening}>
-      {self
-        ? "Letters to yourself: only you can read them."
-        : `These are letters: only ${person.name} and you can read them. They have no forward secrecy: whoever gets hold of the keys later could open letters caught today.`}
+      {self ? (
+        "Letters to yourself: only you can read them."
+      ) : (
+        <>
+          These are letters: only <Isolated text={person.name} /> and you can read them. They have no forward
+          secrecy: whoever gets hold of the keys later could open letters caught today.
+        </>
+      )}
     </p>
   );
 }

@@ -9,7 +9,9 @@ interface Props {
 
 /** The first letter on the account's own hue; names may look alike, so the hue comes from the id. */
 export function Avatar({ person }: Props): ReactElement {
-  const letter = [...new Intl.Segmenter().segment(person.name)][0]?.segment.toUpperCase() ?? "?";
+  const first = [...new Intl.Segmenter().segment(person.name)][0]?.segment ?? "?";
+  // No writing puts more marks on a letter that matter here; any number of them would leave the circle.
+  const letter = first.replace(/(\p{M}{2})\p{M}+/gu, "$1").toUpperCase();
   return (
     <span className={styles.avatar} data-hue={person.account.charCodeAt(0) % hues} aria-hidden="true">
       {letter}

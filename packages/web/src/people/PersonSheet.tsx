@@ -2,6 +2,7 @@ import { awaitsLook, type Person } from "@snug/client";
 import { type ReactElement, useEffect, useState } from "react";
 import { inWords, useClient } from "../client.tsx";
 import { Button } from "../parts/Button.tsx";
+import { Isolated } from "../parts/Isolated.tsx";
 import { QrCode } from "../parts/QrCode.tsx";
 import { Sheet, SheetActions } from "../parts/Sheet.tsx";
 import { TrustLine } from "../parts/TrustLine.tsx";
@@ -23,7 +24,11 @@ export function PersonSheet({ person, open, onClose }: Props): ReactElement {
         {person.removed ? null : <span>· {person.online ? "here now" : "away"}</span>}
         {person.role === "admin" ? <span>· looks after this server</span> : null}
       </p>
-      {person.notice ? <p className={styles.small}>{person.notice}</p> : null}
+      {person.notice ? (
+        <p className={styles.small} dir="auto">
+          {person.notice}
+        </p>
+      ) : null}
       <Safety person={person} onClose={onClose} />
       {person.trust.how === "verified" && person.trust.by === "self" ? null : <Blocking person={person} />}
     </Sheet>
@@ -66,8 +71,8 @@ function Safety({
   return (
     <>
       <p>
-        Compare these numbers with {person.name}, side by side or by telephone. If they are the same, nobody
-        stands between you.
+        Compare these numbers with <Isolated text={person.name} />, side by side or by telephone. If they are
+        the same, nobody stands between you.
       </p>
       {number.is === "failed" ? <p role="alert">{number.why}</p> : <Digits number={number} />}
       {number.is === "known" ? (

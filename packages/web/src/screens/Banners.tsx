@@ -3,6 +3,7 @@ import { CloudOff, Info, TriangleAlert, X } from "lucide-react";
 import type { ReactElement, ReactNode } from "react";
 import { inWords, useClient, useJoined } from "../client.tsx";
 import { IconButton } from "../parts/Button.tsx";
+import { Isolated } from "../parts/Isolated.tsx";
 import styles from "./banners.module.css";
 
 /** More notices than this wait behind a line that counts them. */
@@ -25,7 +26,8 @@ export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
       <ConnectionBanner connection={connection} />
       {spareLink ? (
         <Banner level="quiet" onDismiss={onSpareSeen}>
-          You are in already, as {me.name} on {server.name}. The link was not used.
+          You are in already, as <Isolated text={me.name} /> on <Isolated text={server.name} />. The link was
+          not used.
         </Banner>
       ) : null}
       {loudFirst.slice(0, shown).map((notice) => (

@@ -7,7 +7,7 @@ export function Card({
   title,
   children,
 }: {
-  readonly title: string;
+  readonly title: ReactNode;
   readonly children: ReactNode;
 }): ReactElement {
   return (

@@ -64,6 +64,24 @@ export function Failed({ why }: { readonly why: string }): ReactElement {
   );
 }
 
+/** In place of a screen that could not be drawn: a fault of ours, said in its own words for whoever can mend it. */
+export function Broken({ why }: { readonly why: string }): ReactElement {
+  return (
+    <Card title="Something went wrong here">
+      <p className={styles.text} role="alert">
+        This screen could not be shown. Your keys and letters are kept. If it happens again, tell whoever
+        looks after this server what stands below.
+      </p>
+      <code className={styles.fault} data-testid="fault">
+        {why}
+      </code>
+      <Button look="main" onClick={again}>
+        Open Snug anew
+      </Button>
+    </Card>
+  );
+}
+
 export function Ended({ why }: { readonly why: string }): ReactElement {
   return (
     <Card title="Goodbye">

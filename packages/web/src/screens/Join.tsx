@@ -6,6 +6,7 @@ import { inWords, useClient } from "../client.tsx";
 import { navigate } from "../navigation.tsx";
 import { Avatar } from "../parts/Avatar.tsx";
 import { Button } from "../parts/Button.tsx";
+import { Isolated } from "../parts/Isolated.tsx";
 import { Card } from "./Card.tsx";
 import styles from "./card.module.css";
 import { Recovery } from "./Recovery.tsx";
@@ -119,12 +120,27 @@ function Entry({ link, invite, onJoined }: EntryProps): ReactElement {
   };
   const inviter = invite.inviterName;
   return (
-    <Card title={inviter === null ? `Set up Snug at ${invite.serverName}` : `${inviter} invites you`}>
+    <Card
+      title={
+        inviter === null ? (
+          <>
+            Set up Snug at <Isolated text={invite.serverName} />
+          </>
+        ) : (
+          <>
+            <Isolated text={inviter} /> invites you
+          </>
+        )
+      }
+    >
       <p className={styles.text}>
         {inviter === null ? "You are the first here and look after this server. " : "to "}
         {inviter === null ? null : (
           <>
-            <strong dir="auto">Snug at {invite.serverName}</strong>.{" "}
+            <strong>
+              Snug at <Isolated text={invite.serverName} />
+            </strong>
+            .{" "}
           </>
         )}
         What you write here can be read by the people you write to, and by nobody else, not even the server.

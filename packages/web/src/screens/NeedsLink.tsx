@@ -1,3 +1,4 @@
+import { mendLink } from "@snug/protocol";
 import { type FormEvent, type ReactElement, useState } from "react";
 import { Button } from "../parts/Button.tsx";
 import { Card } from "./Card.tsx";
@@ -9,8 +10,7 @@ export function NeedsLink({ onLink }: { readonly onLink: (link: string) => void 
   const [problem, setProblem] = useState("");
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    // A mail may have broken the link over lines, and an input turns line breaks into spaces or nothing.
-    const link = URL.parse(text.replace(/\s+/g, ""));
+    const link = URL.parse(mendLink(text));
     if (!link?.protocol.startsWith("http") || link.hash.length < 2) {
       setProblem("This is not a whole Snug link. Copy it again from its first letter to its last.");
     } else if (link.origin === location.origin) onLink(link.href);

@@ -86,7 +86,7 @@ function Card({ title, withPicture }: CardProps): ReactElement {
       <strong dir="auto">{title.name}</strong>
       <span>{line(title)}</span>
       {title.notes.map((note) => (
-        <span key={note} className={styles.note}>
+        <span key={note} className={styles.note} dir="auto">
           {note}
         </span>
       ))}

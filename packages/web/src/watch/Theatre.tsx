@@ -77,7 +77,9 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
         {title ? <p>{describe(title)}</p> : null}
         <p>The server can read this video.</p>
         {title?.notes.map((note) => (
-          <p key={note}>{note}</p>
+          <p key={note} dir="auto">
+            {note}
+          </p>
         ))}
       </section>
     </div>
