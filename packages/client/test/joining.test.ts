@@ -224,7 +224,7 @@ test("C2, W15: an inviter's name that no directory would take is not shown, thou
   const { server } = invite;
   carol.platform.fetch = async () => ({
     status: 200,
-    body: { server, serverName: "home", inviter: [toBase64url(forged)] },
+    body: { server, serverName: "home", inviter: [toBase64url(forged)], logKeys: [] },
   });
   const inviter = (await sha256(forged)) as string as AccountId;
   const link = encodeInviteLink({ ...invite, inviter, addresses: [room.server.localUrl] });
