@@ -18,6 +18,10 @@ import { Line, type Weather } from "./network.ts";
 export const losses = ["cut", "vanish", "half-open", "stall"] as const;
 export type Loss = (typeof losses)[number];
 
+/** How a program's connections end with it: without a word, at once, or behind what it had sent. */
+export const deaths = ["power", "reset", "flush"] as const;
+export type Death = (typeof deaths)[number];
+
 /** As in Node's platform. ms */
 const requestLimit = 30_000;
 
@@ -131,15 +135,16 @@ export class Device {
 
   #kill: () => void = () => undefined;
 
-  /** The program ends between two instructions. `silent`: its connections die without a word. */
-  kill(silent: boolean): void {
-    this.trace(silent ? "loses power" : "is killed");
+  /** The program ends between two instructions. */
+  kill(how: Death): void {
+    this.trace(`is killed: ${how}`);
     this.#kill();
     this.#process = null;
     this.#network.clear();
     for (const line of [...this.#lines]) {
-      if (silent) line.vanish();
-      else line.cut();
+      if (how === "power") line.vanish();
+      else if (how === "reset") line.cut();
+      else line.finish();
     }
   }
 

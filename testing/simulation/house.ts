@@ -64,14 +64,23 @@ export class House {
   readonly #disk: ServerDisk;
   readonly #key: LogKeys;
   readonly #chance: Chance;
+  readonly #reads: number;
   readonly #lines = new Set<Line>();
   #running: Running | null = null;
   /** ms that the clock on the wall differs from the course's. */
   clock: number;
 
-  constructor(of: { course: Course; chance: Chance; disk: ServerDisk; key: LogKeys; clock: number }) {
+  constructor(of: {
+    course: Course;
+    chance: Chance;
+    reads: number;
+    disk: ServerDisk;
+    key: LogKeys;
+    clock: number;
+  }) {
     this.#course = of.course;
     this.#chance = of.chance;
+    this.#reads = of.reads;
     this.#disk = of.disk;
     this.#key = of.key;
     this.clock = of.clock;
@@ -139,7 +148,7 @@ export class House {
   }
 
   #delay(): number {
-    return this.#chance.is(0.4) ? 0 : this.#chance.next() * (this.#chance.is(0.05) ? 300 : 4);
+    return this.#chance.is(0.3) ? 0 : this.#chance.next() * this.#reads;
   }
 
   /** The power fails: what was not committed is lost, and nobody is told. */

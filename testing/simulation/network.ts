@@ -247,6 +247,12 @@ export class Line {
     this.#ended();
   }
 
+  /** The device's program is gone; its system still delivers what it had sent, and the end behind it. */
+  finish(): void {
+    this.#deviceKnows = true;
+    this.up.send({ is: "close", code: 1006, reason: "" }, () => undefined);
+  }
+
   /** Broken without a word to anybody: each side finds out by itself, or never. */
   vanish(): void {
     this.up.cut();

@@ -1,6 +1,6 @@
 import type { Quota } from "../../packages/server/src/store/store.ts";
 import { Chance } from "./chance.ts";
-import { losses } from "./device.ts";
+import { type Death, deaths, losses } from "./device.ts";
 
 /** One thing that happens, with all that chance decides about it: leaving it out moves nothing else. */
 export type Step = { readonly at: number } & (
@@ -18,7 +18,7 @@ export type Step = { readonly at: number } & (
       readonly lasts: number;
       readonly told: boolean;
     }
-  | { readonly is: "kill"; readonly who: number; readonly silent: boolean; readonly lasts: number }
+  | { readonly is: "kill"; readonly who: number; readonly how: Death; readonly lasts: number }
   | { readonly is: "quit" | "sleep" | "stop-reading"; readonly who: number; readonly lasts: number }
   | {
       readonly is: "weather";
@@ -45,6 +45,8 @@ export interface Script {
   /** When each asks to come in, ms. */
   readonly joins: readonly number[];
   readonly quota: Quota;
+  /** How long the server's reads take at most, mostly; ms before and after they see what is stored. */
+  readonly reads: number;
   readonly steps: readonly Step[];
   /** When everything is made good, ms. */
   readonly heals: number;
@@ -87,6 +89,7 @@ export function scriptOf(seed: number): Script {
     people,
     joins: Array.from({ length: people }, (_, at) => at * chance.next() * 4_000),
     quota: quotaOf(chance),
+    reads: chance.pick([1, 5, 60, 600]),
     steps: steps.sort((a, b) => a.at - b.at),
     heals: 5_000 + length + chance.next() * 20_000,
   };
@@ -114,7 +117,7 @@ function stepOf(chance: Chance, people: number, at: number): Step {
     case "lose":
       return { at, is, who, lasts, loss: chance.pick(losses), told: chance.is(0.4) };
     case "kill":
-      return { at, is, who, lasts, silent: chance.is(0.5) };
+      return { at, is, who, lasts, how: chance.pick(deaths) };
     case "quit":
     case "sleep":
     case "stop-reading":

@@ -13,7 +13,7 @@ import {
 import type { LogKeys } from "../../packages/server/src/logKey.ts";
 import { Chance } from "./chance.ts";
 import { Course } from "./course.ts";
-import { Device } from "./device.ts";
+import { type Death, Device } from "./device.ts";
 import { House } from "./house.ts";
 import type { KeyPool } from "./keyPool.ts";
 import { LetterPromises } from "./letterPromises.ts";
@@ -105,6 +105,7 @@ class World implements Disposable {
     this.#house = new House({
       course,
       chance: chance.of("reads"),
+      reads: script.reads,
       disk: this.#disk,
       key: of.logKeys,
       clock: epoch,
@@ -210,7 +211,7 @@ class World implements Disposable {
   }
 
   #restart(device: Device, later: number): void {
-    device.kill(false);
+    device.kill("reset");
     this.course.after(later, () => this.#do(`${device.name} starts`, () => device.start()));
   }
 
@@ -307,8 +308,8 @@ class World implements Disposable {
     }
   }
 
-  #restartAfterKill(device: Device, { silent, lasts }: { silent: boolean; lasts: number }): void {
-    device.kill(silent);
+  #restartAfterKill(device: Device, { how, lasts }: { how: Death; lasts: number }): void {
+    device.kill(how);
     this.course.after(lasts, () => this.#do(`${device.name} starts`, () => device.start()));
   }
 
@@ -350,7 +351,7 @@ class World implements Disposable {
     await device.quit();
     // Its program may have been killed before it had quit; what it had begun is over either way.
     device.locked = true;
-    device.kill(true);
+    device.kill("power");
     const created = await createAccount({
       server: room.log.directory.server,
       display: "spare",
