@@ -67,6 +67,8 @@ export class House {
   readonly #reads: number;
   readonly #lines = new Set<Line>();
   #running: Running | null = null;
+  #stopping: Promise<void> | null = null;
+  #starting: { over: boolean } | null = null;
   /** ms that the clock on the wall differs from the course's. */
   clock: number;
 
@@ -94,7 +96,15 @@ export class House {
     return Math.floor(this.#course.now + this.clock);
   }
 
+  /** Nothing when it is up, or coming up. */
   async start(): Promise<void> {
+    if (this.#running || this.#starting) return;
+    if (this.#stopping) {
+      await this.#stopping;
+      return this.start();
+    }
+    const life = { over: false };
+    this.#starting = life;
     const store = this.#readInTime(new SqliteStore(this.#disk.path, this.#disk.openWriter));
     const log = await DirectoryLog.open(store, this.#key);
     const now = (): number => this.now();
@@ -117,6 +127,8 @@ export class House {
     };
     await store.replaceSetupLink(null).catch(this.#report);
     await store.sweep(now()).catch(this.#report);
+    if (life.over) return;
+    this.#starting = null;
     const timers = [
       setInterval(() => connections.ping(), limits.ping),
       setInterval(() => void store.sweep(now()).catch(this.#report), 3_600_000),
@@ -155,6 +167,7 @@ export class House {
   crash(): void {
     this.#course.trace("server", "crashes");
     this.#end();
+    this.#stopping = null;
     this.#disk.crash();
     for (const line of [...this.#lines]) line.cut();
   }
@@ -170,12 +183,16 @@ export class House {
     this.#course.after(1000, () => {
       for (const line of left) line.cut();
     });
-    await running.store[Symbol.asyncDispose]();
+    this.#stopping = running.store[Symbol.asyncDispose]();
+    await this.#stopping;
+    this.#stopping = null;
   }
 
   #end(): void {
     for (const timer of this.#running?.timers ?? []) clearInterval(timer);
     this.#running?.end();
+    if (this.#starting) this.#starting.over = true;
+    this.#starting = null;
     this.#running = null;
   }
 

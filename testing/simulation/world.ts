@@ -224,7 +224,7 @@ class World implements Disposable {
         house.clock += step.by;
         return;
       case "crash":
-        if (house.room) house.crash();
+        house.crash();
         course.after(step.lasts, () => this.#up());
         return;
       case "stop":
@@ -252,7 +252,7 @@ class World implements Disposable {
   }
 
   #up(): void {
-    if (!this.#house.room) this.#do("the server starts", () => this.#house.start());
+    this.#do("the server starts", () => this.#house.start());
   }
 
   #stepOf(device: Device, step: Extract<Step, { who: number }>): void {
