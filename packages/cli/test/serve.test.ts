@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -104,6 +105,39 @@ suite("serve", { concurrency: 2 }, () => {
     await taken;
     assert.notEqual(await spkiOf(server.listening.port), before);
     assert.equal((await server.stop("SIGTERM")).code, 0);
+  });
+
+  test("O20, O21: --metrics shows them where it says", async () => {
+    await using place = await createPlace();
+    await using server = await place.serve(["--metrics", "127.0.0.1:0"]);
+    const { metricsUrl } = JSON.parse(server.lines[0] ?? "") as { metricsUrl: string };
+    assert.match(metricsUrl, /^http:\/\/127\.0\.0\.1:[1-9]\d*\/metrics$/);
+    assert.match(await (await fetch(metricsUrl)).text(), /^snug_accounts 0$/m);
+  });
+
+  test("O50, O51: the flags of ACME reach it; what it can't do is logged, and the server serves on", async () => {
+    await using place = await createPlace();
+    // Nobody listens on the discard port.
+    const flags = [
+      "--name",
+      "home.example",
+      "--acme-email",
+      "a@home.example",
+      "--acme-dns-hook",
+      "/bin/false",
+    ];
+    const elsewhere = [...flags, "--acme-directory", "https://127.0.0.1:9/dir"];
+    assertRefused(
+      await place.run(["serve", "--port", "0", ...elsewhere, "--acme-ca", "missing.pem"]),
+      1,
+      /missing\.pem/,
+    );
+    const child = place.start(["serve", "--port", "0", ...elsewhere]);
+    const said = textUntil(child.stdout, /Ctrl-C stops the server/);
+    await textUntil(child.stderr, /"certificate-kept".*127\.0\.0\.1:9 gave no answer/);
+    await said;
+    child.kill("SIGTERM");
+    assert.deepEqual(await once(child, "exit"), [0, null]);
   });
 
   test("a busy port: one line, exit code 1", async () => {
