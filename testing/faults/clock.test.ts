@@ -3,6 +3,7 @@ import { afterEach, mock, test } from "node:test";
 import { limits } from "@snug/protocol";
 import { startServer } from "@snug/server";
 import { type Pair, pair } from "../../packages/client/test/people.ts";
+import { eventually } from "../browser.ts";
 import { refuses } from "../household.ts";
 import { bootServer } from "../server.ts";
 import { inviteRaw, joinByInvite, joinRaw, type RawPerson } from "../wire.ts";
@@ -67,9 +68,8 @@ for (const whose of wrong) {
       { client: alice.client, account: bob.account },
       { client: bob.client, account: alice.account },
     ]) {
-      const letters = await client.letters({ thread: account, most: 1000 });
-      assert.ok(
-        letters.every(
+      await eventually("all are delivered, without a gap", async () =>
+        (await client.letters({ thread: account, most: 1000 })).every(
           ({ state }) => state.is === "delivered" || (state.is === "received" && !state.gapBefore),
         ),
       );
