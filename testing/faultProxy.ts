@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Transform } from "node:stream";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 
 /**
  * A bad line to a server: a TCP relay on a port of its own, which knows nothing of what it carries. Its faults are set
@@ -15,6 +15,8 @@ export class FaultProxy implements AsyncDisposable {
    * of its own without Nagle's delay: as a TCP segment.
    */
   split: number | "every byte" | null = null;
+  /** ms by which each piece is late, both ways; the order stays. */
+  delay = 0;
   /** Pieces passed on so far: how a test sees that its fault was there. */
   pieces = 0;
   readonly #server: Server;
@@ -80,6 +82,7 @@ export class FaultProxy implements AsyncDisposable {
 
   async #pass(chunk: Buffer, to: Transform): Promise<void> {
     for (const piece of this.#broken(chunk)) {
+      if (this.delay > 0) await setTimeout(this.delay);
       while (this.#flowing) await this.#flowing.promise;
       to.push(piece);
       this.pieces++;

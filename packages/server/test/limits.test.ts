@@ -20,14 +20,19 @@ import { signSignIn, signStatement } from "@snug/crypto/sealing";
 import {
   closeCodes,
   DeviceId,
+  decodeInviteLink,
+  decodeStatement,
   type ErrorCode,
   fromBase64url,
+  type Hash,
+  type KeyId,
   limits,
   operations,
   pace,
   protocolVersion,
   randomId,
   SnugError,
+  sha256,
   signInBytes,
   toBase64url,
 } from "@snug/protocol";
@@ -242,6 +247,27 @@ describe("limits of size and number", { concurrency: false, timeout: 120_000 }, 
   });
 });
 
+it("I4 encryptionKeys: a statement with more of them than the limit is not of its form, whoever signed it", async () => {
+  await using server = await bootServer();
+  const alice = await joinRaw(server, "alice");
+  await using wire = await alice.connect();
+  const { content } = decodeStatement(alice.created.genesis);
+  assert.ok(content.kind === "genesis");
+  const [key] = content.body.encryption;
+  assert.ok(key);
+  const append = async (many: number): Promise<unknown> => {
+    const body = { signing: content.body.signing, encryption: new Array(many).fill(key) };
+    const by = { key: alice.created.keys.signing, keyId: "A".repeat(43) as KeyId };
+    const previous = (await sha256(alice.created.genesis)) as Hash;
+    const head = { server: server.serverId, account: alice.account, number: 1, previous, time: 1 };
+    const statement = await signStatement({ ...by, head, kind: "rotate", body } as never);
+    return wire.request("statement-append", { statement });
+  };
+  await refused({ code: "malformed" }, append(limits.encryptionKeys + 1));
+  // Fewer are looked at, and refused for another reason. (So many that their statement is too long are not of its form either.)
+  await assert.rejects(append(20), (error: SnugError) => error.code !== "malformed");
+});
+
 describe("limits of time and of connections", { timeout: 120_000 }, () => {
   it("P17 request: a body that comes too slowly ends the connection, on both schemes; others are served meanwhile", async () => {
     await using server = await bootServer();
@@ -402,6 +428,41 @@ describe("limits of time and of connections", { timeout: 120_000 }, () => {
     }
     assert.equal((await first.request("sign-in", body)).role, "admin");
     await refused({ code: "malformed" }, first.request("sign-in", body));
+  });
+});
+
+describe("limits of passes", { timeout: 60_000 }, () => {
+  it("P20 P23 setupLink, token, session: each is good to its last second and no longer", async (test) => {
+    await using server = await bootServer();
+    const clock = stopClock(test);
+    const look = async (): Promise<unknown> => {
+      const admit = toBase64url(await admitOf(secret));
+      return post(server, operations["invite-look"].transport.path, { admit });
+    };
+    let { secret } = decodeInviteLink((await server.setupLink()) ?? "");
+    clock.move(limits.setupLink - 1);
+    await look();
+    clock.move(1);
+    await refused({ code: "invite-invalid" }, look());
+    ({ secret } = decodeInviteLink((await server.setupLink()) ?? ""));
+    const alice = await joinRaw(server, "alice");
+    await using wire = await alice.connect();
+    const { token } = await wire.request("token-create", {});
+    const made = await fetch(`${server.localUrl}${operations["session-create"].transport.path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const [cookie = ""] = (made.headers.get("set-cookie") ?? "").split(";");
+    const library = async (headers: Record<string, string>): Promise<number> =>
+      (await fetch(`${server.localUrl}/api/library`, { headers })).status;
+    clock.move(limits.token - 1);
+    assert.equal(await library({ authorization: `Bearer ${token}` }), 200);
+    clock.move(1);
+    assert.equal(await library({ authorization: `Bearer ${token}` }), 401);
+    clock.move(limits.session - limits.token - 1);
+    assert.equal(await library({ cookie }), 200);
+    clock.move(1);
+    assert.equal(await library({ cookie }), 401);
   });
 });
 
