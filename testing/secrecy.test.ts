@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,9 +7,12 @@ import { describe, it } from "node:test";
 import { TLSSocket } from "node:tls";
 import type { Client } from "@snug/client";
 import { openNodeClient } from "@snug/client/node";
+import { admitOf } from "@snug/crypto/identity";
+import { decodeInviteLink, LibraryView, ServerId, toBase64url } from "@snug/protocol";
 import { WebSocket } from "ws";
 import { eventually, launchBrowser } from "./browser.ts";
 import { ServedServer, spkiOf } from "./served.ts";
+import { inviteRaw, joinByInvite, joinRaw, letterTo } from "./wire.ts";
 
 const said = "the spare key lies under the blue pot";
 const name = "Marigold";
@@ -41,6 +45,10 @@ function spellingsIn(haystack: Buffer, text: string): string[] {
   return spellings(text)
     .filter(({ bytes }) => haystack.includes(bytes))
     .map(({ how }) => how);
+}
+
+function fromBase64urlBuffer(text: string): Buffer {
+  return Buffer.from(text, "base64url");
 }
 
 async function everyByteUnder(folder: string): Promise<Buffer> {
@@ -139,6 +147,62 @@ describe("secrecy", () => {
     } finally {
       await Promise.allSettled([alice.close(), bob.close()]);
       await rm(homes, { recursive: true, force: true });
+    }
+  });
+
+  it("P35: no secret of a session is in the server's log, arguments or files, in any spelling; what may be there is found", async () => {
+    await using server = await ServedServer.start();
+    const { localUrl, serverId, setupLink } = server.listening;
+    const room = { localUrl, serverId: ServerId.parse(serverId), setupLink: async () => setupLink };
+    const alice = await joinRaw(room, name);
+    await using wire = await alice.connect();
+    const invite = await inviteRaw(wire, alice.account);
+    const bob = await joinByInvite(room, "Bob", invite);
+    const { token } = await wire.request("token-create", {});
+    const authorization = `Bearer ${token}`;
+    const made = await fetch(`${localUrl}/api/session`, { method: "POST", headers: { authorization } });
+    const cookie = /=([\w-]{43});/.exec(made.headers.get("set-cookie") ?? "")?.[1] ?? "";
+    const view = await eventually("a title to play", async () => {
+      const answer = await fetch(`${localUrl}/api/library`, { headers: { authorization } });
+      const { titles } = LibraryView.parse(await answer.json());
+      return titles.find(({ state }) => state === "playable");
+    });
+    const { path } = await wire.request("grant-create", { title: view.id });
+    assert.equal((await fetch(`${localUrl}${path}`)).status, 200);
+    await wire.request("submit", letterTo(bob.inbox, 1));
+    const argv = await readFile(`/proc/${server.pid}/cmdline`);
+    await server.stop();
+
+    const setup = decodeInviteLink(setupLink ?? "").secret;
+    const bytes = (secret: Uint8Array) => [
+      Buffer.from(secret),
+      toBase64url(secret),
+      Buffer.from(secret).toString("hex"),
+    ];
+    const secrets: Record<string, readonly (string | Buffer)[]> = {
+      "the setup link's secret": bytes(setup),
+      "what it admits by": bytes(await admitOf(setup)),
+      "the invite's secret": bytes(invite.secret),
+      "what that admits by": bytes(await admitOf(invite.secret)),
+      "the recovery code": [alice.created.recoveryCode, alice.created.recoveryCode.replaceAll("-", "")],
+      "the token": [token, fromBase64urlBuffer(token)],
+      "the session": [cookie, fromBase64urlBuffer(cookie)],
+      "the grant": [String(path.split("/")[2]), fromBase64urlBuffer(String(path.split("/")[2]))],
+    };
+    const places = { log: Buffer.from(server.log), argv, files: await everyByteUnder(server.folder) };
+    assert.ok(places.log.includes("/m/") && places.argv.includes("serve"), "control: both were read");
+    assert.ok(places.files.includes(alice.account), "control: the database was read");
+    const digest = createHash("sha256").update(token).digest("base64url");
+    assert.ok(places.files.includes(digest), "control: a token is kept as its hash, which the search finds");
+    for (const [what, forms] of Object.entries(secrets)) {
+      for (const form of forms) {
+        assert.ok(form.length >= 16, what);
+        for (const [where, haystack] of Object.entries(places)) {
+          const found =
+            typeof form === "string" ? spellingsIn(haystack, form) : haystack.includes(form) ? ["bytes"] : [];
+          assert.deepEqual(found, [], `${what} in ${where}`);
+        }
+      }
     }
   });
 
