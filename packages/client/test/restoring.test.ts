@@ -1,10 +1,21 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { decodeCbor, decodeInviteLink, encodeCbor, type Row, type StreamId } from "@snug/protocol";
+import {
+  decodeCbor,
+  decodeInviteLink,
+  decodeServerFrame,
+  encodeCbor,
+  encodeEvent,
+  type Incarnation,
+  type Row,
+  rowHashInput,
+  type StreamId,
+} from "@snug/protocol";
 import { adoptFolder, finishRestoring, type RunningServer, startServer } from "@snug/server";
 import { inviteRaw, joinByInvite, letterTo, type WireServer } from "../../../testing/wire.ts";
 import { SqliteStore } from "../../server/src/store/sqliteStore.ts";
@@ -134,6 +145,37 @@ test("C29, C30: a device that comes too late goes on from the last common row: n
   await bob.client.send(alice.account, "and on");
   assert.deepEqual(await alice.arrivals(2), ["answer", "and on"]);
   assert.equal(bob.arrived.length, 4);
+});
+
+test("C18: rows of before a restore are taken in until the first one of after it, and not behind that", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await bob.unplug();
+  const [stored] = await bob.store.list({ table: "position" });
+  const { incarnation } = decodeCbor(stored?.value ?? new Uint8Array()) as { incarnation: Incarnation };
+  for (const text of ["one", "two"]) await alice.client.settled(await alice.client.send(bob.account, text));
+  await using yesterday = await Yesterday.keep(room);
+  await alice.unplug();
+  await yesterday.putBack();
+  await bob.plug();
+  assert.deepEqual(await bob.arrivals(2), ["one", "two"]);
+  await alice.plug();
+  await alice.client.send(bob.account, "three");
+  assert.deepEqual(await bob.arrivals(3), ["one", "two", "three"]);
+  bob.platform.onReceived = (bytes) => {
+    const frame = decodeServerFrame(bytes);
+    if (frame.type !== "event" || frame.event.name !== "rows") return bytes;
+    // Chained as it should be, as if it were of the server's former life.
+    const rows = frame.event.body.rows.map((row) => {
+      const changed = { ...row, incarnation };
+      return { ...changed, rowHash: hash("sha256", rowHashInput(changed), "base64url") as Row["rowHash"] };
+    });
+    return encodeEvent("rows", { ...frame.event.body, rows });
+  };
+  await alice.client.send(bob.account, "four");
+  await bob.until("stopped", (s) => s.phase === "joined" && s.connection.is === "stopped");
+  const { connection } = bob.state;
+  assert.equal(connection.is === "stopped" && connection.code, "chain");
 });
 
 test("D20, C28: who joined after the backup brings the statements back without being known, and goes on", async () => {
