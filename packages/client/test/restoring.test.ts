@@ -268,7 +268,9 @@ test("C29: rows that are many come back in pages, the older ones without their s
   const letters = Array.from({ length: 300 }, (_, at) => letterTo(stream, at + 1, large()));
   const accepted = await Promise.all(letters.map((letter) => wire.request("submit", letter)));
   // None of them is a letter: refused, and kept as what it was.
-  while (Number((await bob.store.list({ table: "rows", newestFirst: true, most: 1 }))[0]?.key) < 300) {
+  const newest = async (): Promise<number> =>
+    Number((await bob.store.list({ table: "rows", newestFirst: true, most: 1 }))[0]?.key ?? 0);
+  while ((await newest()) < 300) {
     await setImmediate();
   }
   await wire[Symbol.asyncDispose]();
