@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { importAccountKeys } from "@snug/crypto/sealing";
 import { decodeCbor, decodeInviteLink } from "@snug/protocol";
+import { findingsOfAll } from "./axe.ts";
 import { eventually } from "./browser.ts";
 import { bothWays, DishonestRoom } from "./dishonestRoom.ts";
 import { bodyOf, exchanged, forgeGenesis, forgeStatement } from "./forgeries.ts";
@@ -45,7 +46,10 @@ describe("a dishonest server: directory and history", () => {
       const size = room.tamper.log.entries.length;
       await room.tamper.directoryFor(account, (entries) => entries.slice(0, -1));
       await victim.alarm(
-        new RegExp(`shows ${size - 1} statements, it had shown ${size}.*older was put in place`, "s"),
+        new RegExp(
+          `shows ${size - 1} statements, it had shown ${size}.*somebody may hide what came after`,
+          "s",
+        ),
       );
       const waiting = room.say("waits");
       await victim.write(waiting);
@@ -211,6 +215,7 @@ describe("a dishonest server: directory and history", () => {
     await alice.write(text);
     await eventually("held", async () => (await alice.progress(text)) === "held");
     assert.match(await alice.screen(), /This may not be Erin/);
+    assert.deepEqual(await findingsOfAll(alice.page), []);
     // Erin is made to believe that all is well; what she writes reaches nobody under the name that was taken.
     const hers = room.say("hers");
     await command(home, "send", "Alice", hers);
@@ -336,6 +341,7 @@ describe("a dishonest server: directory and history", () => {
     for (const release of held) await release();
     await alice.alarm(/the server shows Bob another directory than us[\s\S]*One of you is being lied to/i);
     await bob.alarm(/the server shows Alice another directory than us[\s\S]*One of you is being lied to/i);
+    assert.deepEqual(await findingsOfAll(alice.page), []);
     await room.tamper.confess();
     for (const seat of [alice, bob]) {
       await seat.restart();

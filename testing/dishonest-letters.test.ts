@@ -28,7 +28,9 @@ describe("a dishonest server: letters", () => {
     await room.goesOn(victim, other, text);
     await victim.restart();
     await victim.open(other.name);
-    assert.equal((await victim.letters()).filter((letter) => letter === text).length, 1);
+    const copies = async () => (await victim.letters()).filter((letter) => letter === text).length;
+    await eventually("it is there", copies);
+    assert.equal(await copies(), 1);
     assert.equal(await victim.alarms(), "");
     assert.match(await victim.repeated(), /\b2 letters/);
   });

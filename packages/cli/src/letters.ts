@@ -13,7 +13,7 @@ import {
   whileConnected,
   withConnection,
 } from "./session.ts";
-import { connectionWords } from "./words.ts";
+import { connectionWords, doubtWords } from "./words.ts";
 
 /** Letters asked for at once. */
 const page = 100;
@@ -43,10 +43,9 @@ function refuseRecipient(person: Person): void {
     );
   }
   if (awaitsLook(person)) {
-    const why = person.trust.how === "unproven" ? "are not proven by your invite" : "changed";
     throw new CommandError(
       exitCodes.verification,
-      `the keys of ${person.name} ${why}; nothing was sent. See: snug verify ${person.name}`,
+      `the keys of ${person.name} ${doubtWords(person)}; nothing was sent. See: snug verify ${person.name}`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import { awaitsLook } from "@snug/client";
 import { CommandError, exitCodes } from "./exit.ts";
 import { findPerson, type Joined, type Place, withConnection } from "./session.ts";
-import { presenceWord, trustWord } from "./words.ts";
+import { doubtWords, presenceWord, trustWord } from "./words.ts";
 
 /** A line a person: name, presence, trust, unread letters, with tabs. */
 export async function people(of: Place): Promise<void> {
@@ -58,7 +58,7 @@ export async function verify(of: Place & { readonly name: string; readonly yes: 
     } else if (changed) {
       throw new CommandError(
         exitCodes.verification,
-        `the keys of ${person.name} are to be looked at; compare this number with theirs, then: snug verify ${person.name} --yes`,
+        `the keys of ${person.name} ${doubtWords(person)}; compare this number with theirs, then: snug verify ${person.name} --yes`,
       );
     } else {
       of.output.say(

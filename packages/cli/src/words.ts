@@ -16,6 +16,11 @@ export function trustWord(person: Person): string {
   }
 }
 
+/** Why somebody's keys are to be looked at before anything is sent. */
+export function doubtWords(person: Person): string {
+  return person.trust.how === "unproven" ? "are not proven by your invite" : "changed";
+}
+
 export function presenceWord(person: Person): string {
   return person.online ? "online" : "offline";
 }

@@ -318,7 +318,7 @@ export class Inbox {
       // One for each sender until it is read: whoever sends a thousand such letters must not bury the other notices.
       const said = `A letter that is said to be from ${name} was refused: `;
       if (notices.has(said)) return;
-      const notice = notices.make("loud", said + why);
+      const notice = notices.make("loud", `${said}${why}. Nothing of it is shown.`);
       changes.push(notice.change);
       refusals.push(notice);
     });

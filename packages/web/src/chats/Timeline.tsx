@@ -1,4 +1,4 @@
-import type { Letter, Person } from "@snug/client";
+import { awaitsLook, type Letter, type Person } from "@snug/client";
 import { type ReactElement, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Virtualizer, type VirtualizerHandle } from "virtua";
 import { Isolated } from "../parts/Isolated.tsx";
@@ -120,18 +120,30 @@ function EntryView({ entry, person, me, onReview }: EntryProps): ReactElement {
 }
 
 function Opening({ person }: { readonly person: Person }): ReactElement {
-  const self = person.trust.how === "verified" && person.trust.by === "self";
   return (
     <p className={styles.opening}>
-      {self ? (
-        "Letters to yourself: only you can read them."
-      ) : (
-        <>
-          These are letters: only <Isolated text={person.name} /> and you can read them. They have no forward
-          secrecy: whoever gets hold of the keys later could open letters caught today.
-        </>
-      )}
+      {openingWords(person)}
     </p>
+  );
+}
+
+function openingWords(person: Person): ReactElement {
+  if (person.trust.how === "verified" && person.trust.by === "self") {
+    return <>Letters to yourself: only you can read them.</>;
+  }
+  if (awaitsLook(person)) {
+    return (
+      <>
+        These are letters: only you and whoever holds the keys shown for <Isolated text={person.name} /> can
+        read them. Compare the safety number first.
+      </>
+    );
+  }
+  return (
+    <>
+      These are letters: only <Isolated text={person.name} /> and you can read them. They have no forward
+      secrecy: whoever gets hold of the keys later could open letters caught today.
+    </>
   );
 }
 
