@@ -342,6 +342,8 @@ describe("a dishonest server: directory and history", () => {
     await alice.alarm(/the server shows Bob another directory than us[\s\S]*One of you is being lied to/i);
     await bob.alarm(/the server shows Alice another directory than us[\s\S]*One of you is being lied to/i);
     assert.deepEqual(await findingsOfAll(alice.page), []);
+    // The letter that told Bob is taken back, and he is shown what is true: it is remembered.
+    await room.tamper.rewind(room.idOf(bob), 2);
     await room.tamper.confess();
     for (const seat of [alice, bob]) {
       await seat.restart();

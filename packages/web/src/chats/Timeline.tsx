@@ -120,11 +120,7 @@ function EntryView({ entry, person, me, onReview }: EntryProps): ReactElement {
 }
 
 function Opening({ person }: { readonly person: Person }): ReactElement {
-  return (
-    <p className={styles.opening}>
-      {openingWords(person)}
-    </p>
-  );
+  return <p className={styles.opening}>{openingWords(person)}</p>;
 }
 
 function openingWords(person: Person): ReactElement {
