@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { Person } from "../packages/client/test/people.ts";
 import { findings, findingsOfAll } from "./axe.ts";
 import { launchBrowser, openPerson } from "./browser.ts";
 import { ServedServer, spkiOf } from "./served.ts";
@@ -33,6 +34,16 @@ describe("accessibility", () => {
       await page.getByTestId("invite-make").click();
       await page.getByTestId("invite-link").waitFor();
       await judge("invite");
+      const link = (await page.getByTestId("invite-link").textContent()) ?? "";
+      await page.keyboard.press("Escape");
+      await using bela = await Person.join(link, "Bela");
+      await page.getByTestId(`safety-${bela.state.me.name}`).click();
+      await page.getByTestId("remove-person").waitFor();
+      await judge("a person whom an administrator looks after");
+      await page.getByTestId("remove-person").click();
+      await page.getByTestId("manage-confirm").waitFor();
+      await judge("the question before a removal");
+      await page.keyboard.press("Escape");
       await page.keyboard.press("Escape");
       await page.getByTestId("nav-watch").click();
       await page.getByTestId("title-Test card").click();

@@ -283,6 +283,29 @@ describe("the web client under the server's policy", () => {
     await page.getByTestId("thread-Lena").waitFor();
   });
 
+  it("W14: an administrator gives a role, ends a device and removes somebody, by keyboard, each asked about first", async () => {
+    const page = await open({ scenario: "full", path: "/people" });
+    await page.getByTestId("safety-Marek").click();
+    const manage = page.getByRole("region", { name: "Manage" });
+    await manage.getByTestId("change-role").press("Enter");
+    await manage.getByText("Make a member again").waitFor();
+    await manage.getByTestId("end-device-1").press("Enter");
+    const confirm = page.getByRole("dialog", { name: "End a device of Marek?" });
+    await confirm.getByRole("button", { name: "Keep" }).press("Enter");
+    await confirm.waitFor({ state: "hidden" });
+    await manage.getByTestId("end-device-1").click();
+    await confirm.getByTestId("manage-confirm").press("Enter");
+    await confirm.waitFor({ state: "hidden" });
+    await eventually("ended", async () => (await manage.getByTestId("end-device-1").count()) === 0);
+    await manage.getByTestId("remove-person").press("Enter");
+    const farewell = page.getByRole("dialog", { name: "Remove Marek?" });
+    assert.deepEqual(await seriousFaults(page), [], "the question");
+    await farewell.getByTestId("manage-confirm").press("Enter");
+    await farewell.waitFor({ state: "hidden" });
+    await eventually("not managed any more", async () => (await manage.count()) === 0);
+    await page.getByText("Removed from this server").waitFor();
+  });
+
   it("W13: nothing above broke the policy or failed unseen", () => {
     assert.deepEqual(faults, []);
   });

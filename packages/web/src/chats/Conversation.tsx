@@ -140,9 +140,10 @@ function KeysInDoubt({
 
 function Foot({ person }: { readonly person: Person }): ReactElement {
   if (person.removed) {
+    const how = person.removedBy === null ? "has left" : "was removed from";
     return (
       <p className={styles.closed}>
-        <Isolated text={person.name} /> has left this server.
+        <Isolated text={person.name} /> {how} this server.
       </p>
     );
   }

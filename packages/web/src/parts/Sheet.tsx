@@ -15,7 +15,8 @@ export function Sheet({ open, onClose, title, children }: Props): ReactElement {
   return (
     <Dialog.Root open={open} onOpenChange={(next) => (next ? undefined : onClose())}>
       <Dialog.Portal>
-        <Dialog.Backdrop className={styles.backdrop} />
+        {/* Also behind a question that a sheet asks: what lies below is out of reach. */}
+        <Dialog.Backdrop className={styles.backdrop} forceRender />
         <Dialog.Viewport className={styles.viewport}>
           <Dialog.Popup className={styles.sheet}>
             <header className={styles.head}>

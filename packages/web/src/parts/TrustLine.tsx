@@ -5,7 +5,7 @@ import styles from "./trust.module.css";
 
 /** How well this person is known, in words. */
 function trustInWords(person: Person): string {
-  if (person.removed) return "Left this server";
+  if (person.removed) return person.removedBy === null ? "Left this server" : "Removed from this server";
   if (person.blocked) return "Blocked by you";
   switch (person.trust.how) {
     case "verified":

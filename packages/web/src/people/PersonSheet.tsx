@@ -1,12 +1,13 @@
 import { awaitsLook, type Person } from "@snug/client";
 import { type ReactElement, useEffect, useState } from "react";
-import { inWords, useClient } from "../client.tsx";
+import { inWords, useClient, useJoined } from "../client.tsx";
 import { Button } from "../parts/Button.tsx";
 import { Isolated } from "../parts/Isolated.tsx";
 import { QrCode } from "../parts/QrCode.tsx";
 import { Sheet, SheetActions } from "../parts/Sheet.tsx";
 import { TrustLine } from "../parts/TrustLine.tsx";
 import { Blocking } from "./Blocking.tsx";
+import { Manage } from "./Manage.tsx";
 import styles from "./people.module.css";
 
 interface Props {
@@ -17,6 +18,8 @@ interface Props {
 
 /** Who somebody is, and the number that proves it. */
 export function PersonSheet({ person, open, onClose }: Props): ReactElement {
+  const { me } = useJoined();
+  const rules = me.role === "admin";
   return (
     <Sheet open={open} onClose={onClose} title={person.name}>
       <p className={styles.line}>
@@ -31,6 +34,7 @@ export function PersonSheet({ person, open, onClose }: Props): ReactElement {
       ) : null}
       <Safety person={person} onClose={onClose} />
       {person.trust.how === "verified" && person.trust.by === "self" ? null : <Blocking person={person} />}
+      {rules && !person.removed && person.account !== me.account ? <Manage person={person} /> : null}
     </Sheet>
   );
 }
