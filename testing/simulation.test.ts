@@ -23,7 +23,9 @@ async function mustKeep(seed: number): Promise<Outcome> {
 }
 
 /** Courses that broke a promise once, each by what it found. */
-const found: readonly (readonly [seed: number, rule: string, what: string])[] = [];
+const found: readonly (readonly [seed: number, rule: string, what: string])[] = [
+  [37, "P14", "a directory read between a statement's commit and its checkpoint stops nobody"],
+];
 
 for (const [seed, rule, what] of found) {
   test(`${rule}: ${what} (seed ${seed})`, async () => {
