@@ -105,8 +105,7 @@ export class People {
   async safetyNumber(account: Account, directory: Directory): Promise<string> {
     const me = directory.accounts.get(this.#parts.room.account);
     if (!me) throw new SnugError("unavailable", "the directory has not been read yet");
-    const side = (of: Account) => ({ account: of.id, recovery: of.recovery });
-    return safetyNumber(side(me), side(account));
+    return safetyNumber(me, account);
   }
 
   /** Before a statement of our own leaves: later it is recognised as ours. */

@@ -83,11 +83,14 @@ async function recoveryKey(person: Person): Promise<CryptoKey> {
 const trustOf = (of: Person, who: Person) =>
   of.state.people.find(({ account }) => account === who.account)?.trust;
 
-test("C15: keys changed by the signing key alone: loud notice, nothing is sent until they are accepted", async () => {
+test("C15 I21: keys changed by the signing key alone: loud notice, nothing is sent until they are accepted", async () => {
   await using room = await pair();
   const { alice, bob, server } = room;
+  const before = await alice.client.safetyNumber(bob.account);
   await append({ person: bob, server, by: "signing" }, "rotate", await renewed);
   await alice.until("key changed", () => trustOf(alice, bob)?.how === "key-changed");
+  // I21: or comparing it would find nothing wrong with a thief's keys.
+  assert.notEqual(await alice.client.safetyNumber(bob.account), before);
   assert.equal(alice.state.notices[0]?.level, "loud");
   assert.match(alice.state.notices[0]?.text ?? "", /keys of Bob have changed/);
   const id = await alice.client.send(bob.account, "secret");

@@ -124,27 +124,28 @@ test("I4: an account's RSA keys have 3072 bits and the exponent 65537, and diffe
   assert.equal(modulusLength, 3072);
 });
 
-test("I21: the safety number is 60 digits, the same on both sides, and another with another key", async () => {
-  const side = (name: string) => {
-    const { id, recovery } = accountOf(room.directory, personOf(room, name).account);
-    return { account: id, recovery };
-  };
+test("I21: the safety number is 60 digits, the same on both sides, and another with any other key", async () => {
+  const side = (name: string) => accountOf(room.directory, personOf(room, name).account);
   const [alice, bob] = [side("Alice"), side("Bob")];
   const number = await safetyNumber(alice, bob);
   assert.match(number, /^(?:\d{5} ){11}\d{5}$/);
   assert.equal(await safetyNumber(bob, alice), number);
-  assert.notEqual(await safetyNumber(alice, { ...bob, recovery: alice.recovery }), number);
-  assert.notEqual(await safetyNumber(alice, { ...alice, recovery: bob.recovery }), number);
+  for (const key of ["recoveryKeyId", "signingKeyId"] as const) {
+    assert.notEqual(await safetyNumber(alice, { ...bob, [key]: alice[key] }), number, key);
+    assert.notEqual(await safetyNumber({ ...alice, [key]: bob[key] }, bob), number, key);
+  }
 });
 
 test("I21: the safety number of two parties does not change from version to version", async () => {
-  const party = (letter: string, x: string) =>
-    ({ account: letter.repeat(43), recovery: { kty: "OKP", crv: "Ed25519", x: x.repeat(43) } }) as Parameters<
-      typeof safetyNumber
-    >[0];
+  const party = (id: string, recovery: string, signing: string) =>
+    ({
+      id: id.repeat(43),
+      recoveryKeyId: recovery.repeat(43),
+      signingKeyId: signing.repeat(43),
+    }) as unknown as Parameters<typeof safetyNumber>[0];
   assert.equal(
-    await safetyNumber(party("A", "E"), party("I", "M")),
-    "07827 58446 51345 62156 61395 75944 33935 63424 37982 00490 31108 93068",
+    await safetyNumber(party("A", "E", "Q"), party("I", "M", "U")),
+    "94798 59345 87454 54447 15584 90635 55865 67923 22302 23231 51856 52536",
   );
 });
 

@@ -1,10 +1,10 @@
-import { type AccountId, type Ed25519Public, encodeCbor, labels } from "@snug/protocol";
-import { keyIdOf } from "./keys.ts";
+import { type AccountId, encodeCbor, type KeyId, labels } from "@snug/protocol";
 
-/** What two people compare: who they are, and the key that outlives devices and rotations. */
+/** What two people compare of an account: who it is, the key that outlives rotations, and the key that speaks for it now. */
 export interface SafetyParty {
-  readonly account: AccountId;
-  readonly recovery: Ed25519Public;
+  readonly id: AccountId;
+  readonly recoveryKeyId: KeyId;
+  readonly signingKeyId: KeyId;
 }
 
 /**
@@ -12,9 +12,8 @@ export interface SafetyParty {
  * in the order of their account ids, modulo 100,000.
  */
 export async function safetyNumber(a: SafetyParty, b: SafetyParty): Promise<string> {
-  const parties = [a, b].sort((x, y) => (x.account < y.account ? -1 : 1));
-  const input = [];
-  for (const { account, recovery } of parties) input.push([account, await keyIdOf(recovery)]);
+  const parties = [a, b].sort((x, y) => (x.id < y.id ? -1 : 1));
+  const input = parties.map(({ id, recoveryKeyId, signingKeyId }) => [id, recoveryKeyId, signingKeyId]);
   const digest = new Uint8Array(
     await crypto.subtle.digest("SHA-512", encodeCbor([labels.safetyNumber, input])),
   );
