@@ -347,7 +347,9 @@ describe("a dishonest server: directory and history", () => {
     await room.tamper.confess();
     for (const seat of [alice, bob]) {
       await seat.restart();
-      await seat.alarm(/stopped(:| talking to this server\.) the server shows \w+ another directory than us/i);
+      await seat.alarm(
+        /stopped(:| talking to this server\.) the server shows \w+ another directory than us/i,
+      );
       const other = seat === alice ? "Bob" : "Alice";
       await seat.open(other);
       await eventually("what was read stays readable", async () => (await seat.letters()).length > 0);
