@@ -42,7 +42,7 @@ async function talk({ alice, bob }: Pair, about: string): Promise<string[]> {
 }
 
 for (const whose of wrong) {
-  test(`P34, C31: a clock that jumps by an hour and by ten years, forward and back (${whose}), stops no letter and orders none`, async () => {
+  test(`P42, C31: a clock that jumps by an hour and by ten years, forward and back (${whose}), stops no letter and orders none`, async () => {
     await using room = await pair();
     const { alice, bob } = room;
     const expected = await talk(room, "before");
@@ -77,7 +77,7 @@ for (const whose of wrong) {
   });
 }
 
-test("P34: a start ten years ahead, or behind, forgets no letter that waits", async () => {
+test("P42: a start ten years ahead, or behind, forgets no letter that waits", async () => {
   await using room = await pair();
   const { alice, bob, server } = room;
   await bob.unplug();
@@ -98,7 +98,7 @@ test("P34: a start ten years ahead, or behind, forgets no letter that waits", as
   }
 });
 
-test("P34: what ends at a time ends when the clock is set forward, and lives at most twice as long when it is set back", async () => {
+test("P42: what ends at a time ends when the clock is set forward, and lives at most twice as long when it is set back", async () => {
   await using server = await bootServer();
   const alice = await joinRaw(server, "Alice");
   await using wire = await alice.connect();

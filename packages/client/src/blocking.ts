@@ -11,7 +11,7 @@ export interface BlockingParts {
   readonly changed: () => void;
 }
 
-/** Whose letters this account does not take: the server refuses them, and this device drops what comes all the same (C30). */
+/** Whose letters this account does not take: the server refuses them, and this device drops what comes all the same (C39). */
 export class Blocking {
   readonly #parts: BlockingParts;
   readonly #blocked = new Set<AccountId>();

@@ -4,6 +4,7 @@ import {
   type Content,
   checkRow,
   decodeCbor,
+  type ErrorCode,
   type EventOf,
   encodeCbor,
   type MessageId,
@@ -29,6 +30,9 @@ const tellAgain = 30_000;
 const keptRows = 256;
 /** And so many without their sealed bytes, so that the chain reaches further back. */
 const keptHeaders = 10_240;
+
+/** Answers that say nothing of this device: the next link asks again. */
+const passing: ReadonlySet<ErrorCode> = new Set(["too-many", "unavailable", "internal"]);
 
 /** What is inside a letter that was opened. */
 export interface Opened {
@@ -168,6 +172,8 @@ export class Inbox {
           `the server has lost letters that this device holds (${error.message})${putBackByHand}`,
         );
       }
+      // What a server can't do now it may do at the next link.
+      if (passing.has(error.code)) throw error;
       throw new Stop(error.code, error.message);
     }
     this.#acknowledged = 0;

@@ -67,7 +67,7 @@ export class Link {
 
   /**
    * Rejects with the server's SnugError, or with NetworkError when the link ends before the answer. Who asks too often is
-   * asked to wait, and does (C28).
+   * asked to wait, and does (C37).
    */
   request<N extends SocketOperation>(name: N, body: RequestOf<N>): Promise<ResponseOf<N>> {
     return patiently(this.#platform, () => this.#ask(name, body), this.ended);

@@ -9,7 +9,7 @@ import { type Person, pair } from "./people.ts";
 const isBlocked = (of: Person, whom: Person): boolean =>
   of.state.people.find(({ account }) => account === whom.account)?.blocked === true;
 
-test("C30 D30: who is blocked is told so, own letters are held, and unblocking sends everything", async () => {
+test("C39 D30: who is blocked is told so, own letters are held, and unblocking sends everything", async () => {
   await using of = await pair();
   const { alice, bob } = of;
   await alice.client.setBlocked(bob.account, true);
@@ -39,7 +39,7 @@ test("C30 D30: who is blocked is told so, own letters are held, and unblocking s
   await bob.client.settled(refusedLetter);
 });
 
-test("C30: what a server delivers of somebody who is blocked all the same is dropped without a word", async () => {
+test("C39: what a server delivers of somebody who is blocked all the same is dropped without a word", async () => {
   await using of = await pair();
   const { alice, bob, server } = of;
   await alice.client.setBlocked(bob.account, true);
@@ -76,7 +76,7 @@ test("C30: what a server delivers of somebody who is blocked all the same is dro
   }
 });
 
-test("C30: a block that the server knows and this device does not is taken on, and said", async () => {
+test("C39: a block that the server knows and this device does not is taken on, and said", async () => {
   await using of = await pair();
   const { alice, bob } = of;
   await alice.platform.ask("block-set", { account: bob.account, blocked: true });
@@ -88,7 +88,7 @@ test("C30: a block that the server knows and this device does not is taken on, a
   assert.equal(notice?.level, "quiet");
 });
 
-test("C29: an invite's secret is forgotten when it is revoked, refused, used up or has ended, and not before", async () => {
+test("C38: an invite's secret is forgotten when it is revoked, refused, used up or has ended, and not before", async () => {
   await using of = await pair();
   const { alice } = of;
   const kept = async (): Promise<number> => (await alice.store.list({ table: "invites" })).length;

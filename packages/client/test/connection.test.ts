@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ClientState } from "@snug/client";
-import { decodeRequest } from "@snug/protocol";
+import { decodeRequest, decodeServerFrame, encodeError, SnugError } from "@snug/protocol";
 import { bootServer } from "../../../testing/server.ts";
 import { Person, pair } from "./people.ts";
 
@@ -63,6 +63,35 @@ test("C4: nothing but the sign-in leaves before the server is known, and letters
   await alice.last(bob.account, "delivered");
   assert.deepEqual(names.slice(0, 3), ["sign-in", "directory-read", "stream-read"]);
   assert.ok(names.indexOf("submit") > names.indexOf("stream-read"));
+});
+
+test("C5: a server that can't give the inbox for now is asked again at the next link; nothing stops for good", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await alice.unplug();
+  for (const code of ["unavailable", "internal"] as const) {
+    let asked = -1;
+    alice.platform.onSent = (frame) => {
+      const request = decodeRequest(frame);
+      if ("name" in request && request.name === "stream-read") asked = request.number;
+      return frame;
+    };
+    alice.platform.onReceived = (frame) => {
+      const answer = decodeServerFrame(frame);
+      const isIt = answer.type === "response" && answer.number === asked;
+      return isIt ? encodeError(asked, new SnugError(code, "not now")) : frame;
+    };
+    alice.platform.plugged = true;
+    alice.platform.advance(60_000);
+    await alice.until("refused", (state) => asked >= 0 && isOffline(state));
+    const { connection } = alice.state;
+    assert.match(connection.is === "offline" ? connection.why : "", /not now/, code);
+  }
+  alice.platform.onSent = (frame) => frame;
+  alice.platform.onReceived = (frame) => frame;
+  await bob.client.send(alice.account, "still here");
+  alice.platform.advance(60_000);
+  await alice.until("the letter", () => alice.arrived.some(({ text }) => text === "still here"));
 });
 
 test("C4: a second program with the same keys takes the place, and the first says so and stays away", async () => {

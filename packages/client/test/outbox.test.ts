@@ -273,7 +273,7 @@ test("C17: what could not be stored is not acknowledged, and comes again", async
   );
 });
 
-test("C28: a server that says too many is asked again with the same bytes after 1, 2, 4 … s, and nothing is lost", async () => {
+test("C37: a server that says too many is asked again with the same bytes after 1, 2, 4 … s, and nothing is lost", async () => {
   await using of = await pair();
   const { alice, bob } = of;
   const sent: Uint8Array[] = [];

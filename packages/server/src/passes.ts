@@ -80,7 +80,7 @@ export class Passes {
   }
 }
 
-/** Ended by its time, or made so far in the future that the clock was put back (P34). */
+/** Ended by its time, or made so far in the future that the clock was put back (P42). */
 function lives(pass: Pass, now: number): boolean {
   return pass.expires > now && pass.expires - now <= 2 * lifeOf(pass);
 }

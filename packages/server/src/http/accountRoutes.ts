@@ -91,7 +91,7 @@ function bytesOf(text: string): Uint8Array<ArrayBuffer> {
 async function findInvite(room: Room, admit: string): Promise<Invite> {
   const invite = await room.store.invite(await admitHash(bytesOf(admit)));
   if (!invite || invite.usesLeft === 0) throw invalid();
-  // One that was made in the future is no better than one that has ended: the clock was put back (P34).
+  // One that was made in the future is no better than one that has ended: the clock was put back (P42).
   const left = invite.expires - room.now();
   if (left <= 0 || left > 2 * (invite.expires - invite.created)) throw invalid();
   const usable =

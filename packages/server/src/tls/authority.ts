@@ -80,7 +80,7 @@ function isFresh(leaf: Pair, authority: string, names: readonly string[]): boole
   return (
     // A crash between the two files leaves a new key beside the certificate of the one before.
     isPair(leaf) &&
-    // One from the future was made before the clock was set right: nobody takes it until then (P34).
+    // One from the future was made before the clock was set right: nobody takes it until then (P42).
     certificate.validFromDate.getTime() <= Date.now() &&
     certificate.validToDate.getTime() - Date.now() > renewBefore &&
     certificate.checkIssued(new X509Certificate(authority)) &&
