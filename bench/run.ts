@@ -77,9 +77,9 @@ function closedFigures(results: readonly LoadResult[]): string[] {
 
 /** Letters at a fixed rate, alone and beside readers of film. */
 async function latencies(population: Population, perSecond: number): Promise<void> {
-  const open = (rate: number): LoadOrder["work"] => ({ is: "open", perSecond: rate, seconds: 6 });
+  const atRate = (rate: number): LoadOrder["work"] => ({ is: "open", perSecond: rate, seconds: 6 });
   for (const tls of [false, true]) {
-    const results = await repeat(() => snugRound(population, { work: open(perSecond), pairs, tls }));
+    const results = await repeat(() => snugRound(population, { work: atRate(perSecond), pairs, tls }));
     const name = `open loop, half load (${perSecond}/s)${tls ? ", TLS" : ""}`;
     say(name, `p50 ${spread(results, "p50")} ms`, `p99 ${spread(results, "p99")} ms`);
   }
@@ -89,9 +89,9 @@ async function latencies(population: Population, perSecond: number): Promise<voi
   await repeat(async () => {
     await using served = await serve(population);
     const work = { is: "watch", readers: 50, seconds: 9 } as const;
-    quiet.push(await once(served, population, open(200)));
+    quiet.push(await once(served, population, atRate(200)));
     const watching = loadOn(served, population, { work, pairs: 1 });
-    busy.push(await once(served, population, open(200), 1));
+    busy.push(await once(served, population, atRate(200), 1));
     const { result, end } = await watching;
     end();
     watched.push(result);
@@ -120,8 +120,11 @@ async function once(
   return result;
 }
 
+/** Everybody hears of everybody who comes: what n connections cost grows with n², so that 10,000 take minutes. */
+const open = 2000;
+
 async function connections(): Promise<void> {
-  await using population = await populate(10_000);
+  await using population = await populate(open);
   const growth: number[] = [];
   const cpu: number[] = [];
   const back: LoadResult[] = [];
@@ -129,21 +132,24 @@ async function connections(): Promise<void> {
     await using served = await serve(population);
     const { pid } = served.server;
     const [before, cpuBefore] = [residentBytes(pid), cpuMs(pid)];
-    const idle = await loadOn(served, population, { work: { is: "connect", atOnce: 64 }, pairs: 5000 });
-    growth.push((residentBytes(pid) - before) / 10_000 / 1024);
-    cpu.push((cpuMs(pid) - cpuBefore) / 10_000);
+    const idle = await loadOn(served, population, { work: { is: "connect", atOnce: 64 }, pairs: open / 2 });
+    growth.push((residentBytes(pid) - before) / open / 1024);
+    cpu.push((cpuMs(pid) - cpuBefore) / open);
     idle.end();
     await served.server.restart("SIGKILL");
-    const again = await loadOn(served, population, { work: { is: "connect", atOnce: 5000 }, pairs: 2500 });
+    const again = await loadOn(served, population, {
+      work: { is: "connect", atOnce: open / 2 },
+      pairs: open / 4,
+    });
     back.push(again.result);
     again.end();
   });
   say(
-    "idle connection, 10,000 open",
+    `idle connection, ${open} open`,
     `${median(growth).toFixed(1)} KiB`,
     `${median(cpu).toFixed(2)} ms CPU to sign in`,
   );
-  say("5,000 coming back at once, until all are signed in", `${spread(back, "connected")} s`);
+  say(`${open / 2} coming back at once, until all are signed in`, `${spread(back, "connected")} s`);
 }
 
 /** Memory at rest, and spawn → first answered request on a folder that exists. */

@@ -90,9 +90,7 @@ function versionOf(database: DatabaseSync, path: string): number {
 /** Opens for writing: WAL, every commit fsynced before it returns. */
 export function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 5000 });
-  database.exec(
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000;",
-  );
+  database.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;");
   return database;
 }
 
