@@ -3,6 +3,7 @@ import { confirm } from "./confirm.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { harmlessLine } from "./output.ts";
 import { findPerson, type Joined, type Place, withConnection } from "./session.ts";
+import { typedId } from "./typedId.ts";
 
 /** Removes an account by a statement that everybody sees, after a question. Throws CommandError 1, 2 or 5. */
 export async function removePerson(
@@ -47,10 +48,11 @@ export async function listDevices(of: Place & { readonly name: string | undefine
     for (const view of await client.devices(account)) {
       const { device, rights, added, ends, endedBy } = view;
       const here = device === state.me.device;
+      const id = typedId(device);
       const times = { added: day(added), ends: ends === null ? null : new Date(ends).toISOString() };
       await of.output.data(
-        { account, device, rights, ...times, endedBy, here },
-        [device, rights, times.added, endOf(view), ...(here ? ["this one"] : [])].join("\t"),
+        { account, device, id, rights, ...times, endedBy, here },
+        [id, rights, times.added, endOf(view), ...(here ? ["this one"] : [])].join("\t"),
       );
     }
   });
@@ -64,7 +66,7 @@ export async function endDevice(
     const person = other(state, of.name);
     mustRule(state);
     const found = (await client.devices(person.account)).filter(
-      ({ device, endedBy }) => endedBy === null && device.startsWith(of.device),
+      ({ device, endedBy }) => endedBy === null && typedId(device).startsWith(of.device),
     );
     const [view] = found;
     if (!view || found.length > 1) {
@@ -74,14 +76,15 @@ export async function endDevice(
         `${many} with ${of.device}; see: snug devices ${person.name}`,
       );
     }
+    const id = typedId(view.device);
     if (!of.yes) {
-      const question = `End the device ${view.device} of ${harmlessLine(person.name)} for good? Everybody is told.`;
+      const question = `End the device ${id} of ${harmlessLine(person.name)} for good? Everybody is told.`;
       await confirm("devices end", { question, expected: person.name });
     }
     await client.endDevice(person.account, view.device);
     await of.output.data(
-      { account: person.account, name: person.name, device: view.device, ended: true },
-      `The device ${view.device} of ${person.name} was ended.`,
+      { account: person.account, name: person.name, device: view.device, id, ended: true },
+      `The device ${id} of ${person.name} was ended.`,
     );
   });
 }

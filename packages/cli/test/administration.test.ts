@@ -24,9 +24,10 @@ suite("administration by command line", () => {
     assertRefused(await place.run(["people", "remove", "Cleo", "--yes"], bela), 1, /only an administrator/);
     assertRefused(await place.run(["people", "role", "Bela", "admin"], bela), 1, /only an administrator/);
     const own = (await place.ok(["devices", "--json"], cleo)).trim();
-    const { device, here } = JSON.parse(own) as { device: string; here: boolean };
+    const { id, here } = JSON.parse(own) as { id: string; here: boolean };
+    assert.match(id, /^[0-9a-f]{12}$/, "base64url could begin with a hyphen");
     assert.equal(here, true);
-    const end = ["devices", "end", "Cleo", device];
+    const end = ["devices", "end", "Cleo", id];
     assertRefused(await place.run([...end, "--yes"], bela), 1, /only an administrator/);
     assertRefused(await place.run(end, anna), 2, /devices end asks; without a terminal add --yes/);
     assertRefused(await place.run(["people", "remove", "Cleo"], anna), 2, /people remove asks/);
@@ -44,13 +45,13 @@ suite("administration by command line", () => {
     await place.ok(["people"], bela);
     assert.equal(JSON.parse(await place.ok(["whoami", "--json"], bela)).role, "admin");
     const [line] = (await place.ok(["devices", "Cleo"], bela)).split("\n");
-    const [device = "", rights, added, ends] = line?.split("\t") ?? [];
+    const [id = "", rights, added, ends] = line?.split("\t") ?? [];
     assert.deepEqual([rights, ends], ["full", "no end"]);
     assert.match(added ?? "", /^\d{4}-\d\d-\d\d$/);
     const ended = JSON.parse(
-      await place.ok(["devices", "end", "Cleo", device.slice(0, 8), "--yes", "--json"], bela),
+      await place.ok(["devices", "end", "Cleo", id.slice(0, 8), "--yes", "--json"], bela),
     ) as Record<string, unknown>;
-    assert.deepEqual([ended.name, ended.device, ended.ended], ["Cleo", device, true]);
+    assert.deepEqual([ended.name, ended.id, ended.ended], ["Cleo", id, true]);
     assert.match(await place.ok(["devices", "Cleo"], anna), /\tended$/m);
     assertRefused(await place.run(["send", "Anna", "x"], cleo), 1, /does not let this device in any more/);
     await place.ok(["people", "remove", "Cleo", "--yes"], anna);
