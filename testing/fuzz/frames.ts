@@ -4,10 +4,10 @@ import {
   decodeServerFrame,
   type ErrorCode,
   operations,
-  type Request,
+  type StreamId,
 } from "@snug/protocol";
 import type { WebSocket } from "ws";
-import type { RawPerson, Wire, WireServer } from "../wire.ts";
+import type { Wire, WireServer } from "../wire.ts";
 import { Wire as OpenWire } from "../wire.ts";
 import { Chance, caseSeed } from "./chance.ts";
 import type { Finding } from "./inProcess.ts";
@@ -23,9 +23,18 @@ const window = 64;
 /** An answer that has not come by then does not come. ms */
 const patience = 30_000;
 
+export interface HostileDevice {
+  connect(): Promise<Wire>;
+  /** What it names in its requests. */
+  readonly pool: Pool;
+  /** Streams that letters may be for. */
+  readonly inboxes: readonly StreamId[];
+  /** The last send counter that the server took, by stream. */
+  readonly counters: Map<StreamId, number>;
+}
+
 export interface FrameCases {
   readonly server: WireServer;
-  readonly pool: Pool;
   readonly seed: number;
   /** Case numbers, shared by everybody who takes part. */
   next(): number | null;
@@ -34,14 +43,14 @@ export interface FrameCases {
 }
 
 /** One hostile device: sends frames until there are no more cases. */
-export async function sendFrames(of: FrameCases, person: RawPerson): Promise<void> {
-  let talk = await Talk.open(of, person);
+export async function sendFrames(of: FrameCases, device: HostileDevice): Promise<void> {
+  let talk = await Talk.open(of, device);
   for (let number = of.next(); number !== null; number = of.next()) {
     const seed = caseSeed(of.seed, number);
-    const { bytes, request } = frameOf(new Chance(seed), of.pool, number);
+    const { bytes, request } = frameOf(new Chance(seed), device, number);
     if (request === null) await sendBroken(of, seed, bytes);
     else {
-      if (!talk.open) talk = await Talk.open(of, person);
+      if (!talk.open) talk = await Talk.open(of, device);
       await talk.ask(seed, bytes, request);
     }
   }
@@ -51,12 +60,24 @@ export async function sendFrames(of: FrameCases, person: RawPerson): Promise<voi
 /** Most frames that the decoder refuses whole are tried without a network; here they are one in six. */
 function frameOf(
   chance: Chance,
-  pool: Pool,
+  { pool, inboxes, counters }: HostileDevice,
   number: number,
 ): { readonly bytes: Uint8Array; readonly request: Readable | null } {
   const mayBreak = chance.oneIn(6);
   for (;;) {
     const made = requestOf(chance, pool);
+    // Any other letter is refused at the first look.
+    if (made.name === "submit" && chance.oneIn(2)) {
+      const stream = chance.pick(inboxes);
+      const counter = (counters.get(stream) ?? 0) + 1;
+      Object.assign(made.body as object, {
+        stream,
+        counter,
+        kind: "letter",
+        class: "durable",
+        expires: null,
+      });
+    }
     // Half of them as a client numbers them, so that answers can be told apart.
     const bytes = sent(chance.oneIn(2) ? made : { ...made, number }, chance, pool);
     const request = readAsServer(bytes);
@@ -64,17 +85,13 @@ function frameOf(
   }
 }
 
-interface Readable {
-  readonly number: number;
-  /** null where the name or the body is none. */
-  readonly name: Request["name"] | null;
-}
+/** A request, or the number of one that is none. */
+type Readable = ReturnType<typeof decodeRequest>;
 
 /** What the server's decoder makes of a frame; null when it has to close the connection. */
 function readAsServer(bytes: Uint8Array): Readable | null {
   try {
-    const request = decodeRequest(bytes);
-    return { number: request.number, name: "error" in request ? null : request.name };
+    return decodeRequest(bytes);
   } catch {
     return null;
   }
@@ -93,15 +110,17 @@ async function sendBroken(of: FrameCases, seed: number, bytes: Uint8Array): Prom
 /** A signed-in connection with requests under way. */
 class Talk {
   readonly #of: FrameCases;
+  readonly #device: HostileDevice;
   readonly #wire: WebSocket;
   readonly #closed: Promise<number>;
-  readonly #waiting = new Map<number, { seed: number; bytes: Uint8Array; name: Request["name"] | null }>();
+  readonly #waiting = new Map<number, { seed: number; bytes: Uint8Array; request: Readable }>();
   #wake: () => void = () => undefined;
   #left = false;
   open = true;
 
-  private constructor(of: FrameCases, wire: Wire) {
+  private constructor(of: FrameCases, device: HostileDevice, wire: Wire) {
     this.#of = of;
+    this.#device = device;
     this.#wire = wire.socket;
     this.#closed = wire.closed;
     // From here on frames are judged here, not by the careful client below.
@@ -112,8 +131,8 @@ class Talk {
     wire.socket.once("close", (code) => this.#end(code));
   }
 
-  static async open(of: FrameCases, person: RawPerson): Promise<Talk> {
-    return new Talk(of, await person.connect());
+  static async open(of: FrameCases, device: HostileDevice): Promise<Talk> {
+    return new Talk(of, device, await device.connect());
   }
 
   async ask(seed: number, bytes: Uint8Array, request: Readable): Promise<void> {
@@ -121,9 +140,9 @@ class Talk {
     while (this.open && (this.#waiting.size >= window || this.#waiting.has(request.number)))
       await this.#turn();
     if (!this.open) return;
-    this.#waiting.set(request.number, { seed, bytes, name: request.name });
+    this.#waiting.set(request.number, { seed, bytes, request });
     this.#wire.send(bytes);
-    if (request.name !== "sign-out") return;
+    if ("error" in request || request.name !== "sign-out") return;
     // Submits run on beside the others: the end may come before their answers.
     this.#left = true;
     await this.#drained();
@@ -163,7 +182,8 @@ class Talk {
       report(this.#of, 0, data, `an answer to nothing (${frame.number})`);
       return;
     }
-    const { seed, bytes, name } = asked;
+    const { seed, bytes, request } = asked;
+    const name = "error" in request ? null : request.name;
     if (data.includes(marker)) report(this.#of, seed, bytes, `repeated in ${frame.type}`);
     if (frame.type === "error") {
       const { code } = frame.error;
@@ -174,7 +194,11 @@ class Talk {
     } else {
       const fits = name !== null && operations[name].response.safeParse(frame.body).success;
       if (!fits) report(this.#of, seed, bytes, `${name} answered what is not of its form`);
-      this.#of.answered("ok");
+      if ("error" in request || request.name !== "submit") this.#of.answered("ok");
+      else {
+        this.#of.answered("letter taken");
+        this.#device.counters.set(request.body.stream, request.body.counter);
+      }
     }
   }
 

@@ -95,17 +95,33 @@ function bendNext(alice: Person, chance: Chance, heard: readonly Uint8Array[]): 
 /** Goes back to the honest server; false when the client had stopped and had to be started again. */
 async function comeBack(alice: Person): Promise<boolean> {
   let stopped = false;
-  for (;;) {
+  for (let wait = 10; ; wait *= 2) {
     const { connection } = alice.state;
     if (connection.is === "online") return !stopped;
     if (connection.is === "stopped") {
       stopped = true;
       await alice.restart();
     }
-    // The client's clock alone: the server's own rates are real, and are waited for.
-    alice.platform.advance(60_000);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    // The client's clock alone, and never past an attempt under way that is only slow: the server's own time is real.
+    alice.platform.advance(connection.is === "offline" ? 60_000 : 2_000);
+    await moved(alice, connection.is, wait);
   }
+}
+
+/** Resolves when the connection is in another state, or after so many ms. */
+function moved({ client }: Person, from: string, within: number): Promise<void> {
+  return new Promise((resolve) => {
+    const limit = setTimeout(() => done(), within);
+    const stop = client.subscribe(() => {
+      const { state } = client;
+      if (state.phase === "joined" && state.connection.is !== from) done();
+    });
+    const done = (): void => {
+      clearTimeout(limit);
+      stop();
+      resolve();
+    };
+  });
 }
 
 async function talk({ alice, bob }: Pair, when: string): Promise<void> {

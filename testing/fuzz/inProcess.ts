@@ -15,6 +15,8 @@ export interface InProcessReport {
   /** How many of each target's cases were taken as valid, of how many. */
   readonly byTarget: Readonly<Record<string, { readonly taken: number; readonly of: number }>>;
   readonly findings: readonly Finding[];
+  /** The case that took longest. ms */
+  readonly longest: { readonly ms: number; readonly target: string };
   /** Bytes that stayed in the heap and beside it between the first tenth and the end. */
   readonly growth: number;
 }
@@ -25,7 +27,7 @@ export interface Task {
   readonly seed: number;
   /** URL of a module whose `targets()` gives what takes the cases. */
   readonly targets: string;
-  /** [case number]: what it is at, for whoever watches. */
+  /** [case number, number of its target]: what it is at, for whoever watches. */
   readonly progress: SharedArrayBuffer;
 }
 
@@ -41,7 +43,7 @@ export async function fuzzInProcess(of: {
   readonly patience?: number;
 }): Promise<InProcessReport> {
   const { cases, seed, targets = everyDecoder, patience = 60_000 } = of;
-  const progress = new SharedArrayBuffer(4);
+  const progress = new SharedArrayBuffer(8);
   const at = new Int32Array(progress);
   const workerData: Task = { cases, seed, targets, progress };
   const worker = new Worker(new URL("worker.ts", import.meta.url), { workerData });
@@ -53,8 +55,10 @@ export async function fuzzInProcess(of: {
       if (performance.now() - since < patience) return;
       clearInterval(watch);
       void worker.terminate();
-      const finding = { target: "?", seed: caseSeed(seed, now), what: `case ${now} hangs`, bytes: "" };
-      resolve({ cases: now, byTarget: {}, findings: [finding], growth: 0 });
+      const target = `number ${Atomics.load(at, 1)} of the targets`;
+      const finding = { target, seed: caseSeed(seed, now), what: `case ${now} hangs`, bytes: "" };
+      const longest = { ms: patience, target };
+      resolve({ cases: now, byTarget: {}, findings: [finding], longest, growth: 0 });
     }, 500);
     worker.once("message", (report: InProcessReport) => {
       clearInterval(watch);

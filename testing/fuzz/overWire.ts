@@ -3,16 +3,17 @@ import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { decodeInviteLink, errorCodes, ServerId, type TitleId } from "@snug/protocol";
+import { decodeInviteLink, errorCodes, limits, ServerId, type TitleId } from "@snug/protocol";
 import { WebSocket } from "ws";
 import { Person } from "../../packages/client/test/people.ts";
 import { ServedServer } from "../served.ts";
-import { joinByInvite, type RawPerson, type WireServer } from "../wire.ts";
+import { addDevice } from "../statements.ts";
+import { joinByInvite, type RawDevice, type RawPerson, signInRaw, type WireServer } from "../wire.ts";
 import { Chance, caseSeed } from "./chance.ts";
-import { sendFrames, timeout } from "./frames.ts";
+import { type HostileDevice, sendFrames, timeout } from "./frames.ts";
 import { type Finding, mostGrowth } from "./inProcess.ts";
 import { type Door, httpRequest, ownPaths, type RawRequest } from "./requests.ts";
-import { marker } from "./values.ts";
+import { marker, type Pool } from "./values.ts";
 
 export interface WireReport {
   readonly frames: number;
@@ -26,9 +27,10 @@ export interface WireReport {
   readonly memory: { readonly warm: number; readonly end: number };
 }
 
-/** Hostile devices and hostile HTTP connections at once. */
-const devices = 2;
-const sockets = 24;
+/** Hostile accounts, each with all the devices it may have: of one alone the server would soon say `too-many` (P31). */
+const accounts = 2;
+/** Hostile HTTP connections at once. */
+const sockets = 48;
 /** A whole request is answered in so many ms, a bent one is given up when nothing comes for a while. */
 const answerWithin = 30_000;
 const idle = 150;
@@ -47,9 +49,9 @@ export async function fuzzOverWire(of: {
   const alice = kept.use(await Person.join(setupLink ?? "", "Alice"));
   const bob = kept.use(await Person.join(await alice.client.invite({ uses: 1 }), "Bob"));
   const server: WireServer = { localUrl, serverId: ServerId.parse(serverId), setupLink: async () => null };
-  const invite = decodeInviteLink(await alice.client.invite({ uses: devices + 2 }));
+  const invite = decodeInviteLink(await alice.client.invite({ uses: accounts + 1 }));
   const come = (name: string): Promise<RawPerson> => joinByInvite(server, name, invite);
-  const hostile = await Promise.all(Array.from({ length: devices }, (_, at) => come(`mallory${at}`)));
+  const hostile = await Promise.all(Array.from({ length: accounts }, (_, at) => come(`mallory${at}`)));
   const watcher = await come("watcher");
   const { pid } = served;
   const findings: Finding[] = [];
@@ -70,11 +72,12 @@ export async function fuzzOverWire(of: {
       return number++;
     };
   };
+  const hostileDevices = await devicesOf(server, hostile, door.pool);
   const heart = new Heart(await watcher.connect(), pid);
-  const frames = { server, pool: door.pool, seed: of.seed, next: counter(of.frames), found, answered };
+  const frames = { server, seed: of.seed, next: counter(of.frames), found, answered };
   const requests = { door, port: served.port, seed: of.seed, next: counter(of.requests), found, answered };
   await Promise.all([
-    ...hostile.map((person) => sendFrames(frames, person)),
+    ...hostileDevices.map((device) => sendFrames(frames, device)),
     ...Array.from({ length: sockets }, () => sendRequests(requests)),
   ]);
   const beats = await heart.stop();
@@ -144,6 +147,29 @@ async function openDoor(
       bytes: [...entries.map(({ statement }) => statement), new Uint8Array(64), new Uint8Array(900)],
     },
   };
+}
+
+/** Everything that the accounts can send by; each names what is its own more often than what is others'. */
+async function devicesOf(
+  server: WireServer,
+  people: readonly RawPerson[],
+  { texts, bytes }: Pool,
+): Promise<readonly HostileDevice[]> {
+  const of = async (person: RawPerson): Promise<readonly HostileDevice[]> => {
+    const devices: RawDevice[] = [person.created];
+    while (devices.length < limits.devices) devices.push(await addDevice(server, person));
+    const { account, inbox, incarnation } = person;
+    return devices.map((device) => ({
+      connect: () => signInRaw(server, device),
+      inboxes: people.map((one) => one.inbox),
+      counters: new Map(),
+      pool: {
+        texts: [...texts, ...Array(3).fill([account, inbox, incarnation, device.device]).flat()],
+        bytes,
+      },
+    }));
+  };
+  return (await Promise.all(people.map(of))).flat();
 }
 
 interface RequestCases {

@@ -19,7 +19,8 @@ for (const [name, { taken, of }] of Object.entries(decoders.byTarget)) {
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 process.stdout.write(
   `  on the wire: ${wire.frames} frames, ${wire.requests} HTTP requests; answers ${JSON.stringify(wire.answers)}\n` +
-    `  an honest device asked ${wire.beats.count} times meanwhile, waited ${wire.beats.longest} ms at most\n` +
+    `  slowest case: ${decoders.longest.ms} ms (${decoders.longest.target})\n` +
+    `  an honest device asked ${wire.beats.count} times meanwhile, waited ${wire.beats.longest} ms at most, for ${wire.beats.longestWork} ms of the server's work\n` +
     `  to a client: ${client.cases}; links ended ${client.ended}, stopped ${client.stopped}\n` +
     `  left in memory: decoders ${mebibytes(decoders.growth)}, server ${mebibytes(wire.memory.end - wire.memory.warm)}\n`,
 );

@@ -34,6 +34,7 @@ import {
 } from "@snug/protocol";
 import { harmless, harmlessLine } from "../../packages/cli/src/output.ts";
 import { callHttp, type HttpOperation } from "../../packages/client/src/http.ts";
+import { StartError } from "../../packages/server/src/startError.ts";
 import { bendBytes, encodeLoosely } from "./bending.ts";
 import type { Chance } from "./chance.ts";
 import { jsonOf } from "./json.ts";
@@ -68,7 +69,8 @@ export function targetsOf(world: World): readonly Target[] {
 
 /** Whether an error is a refusal as the contract has it: a code of the list but `internal`, a short message, nothing repeated. */
 export function isRefusal(error: unknown): boolean {
-  if (error instanceof MediaError || error instanceof NetworkError) return !error.message.includes(marker);
+  const known = [MediaError, NetworkError, StartError].some((kind) => error instanceof kind);
+  if (known) return !(error as Error).message.includes(marker);
   if (!(error instanceof SnugError)) return false;
   const { code, message } = error;
   return (
@@ -230,9 +232,12 @@ function bentHeader(compact: Uint8Array, chance: Chance): Uint8Array {
 }
 
 function textTargets(world: World): Target[] {
-  const { checkpoint, logPublic, room, link, blobs } = world;
-  const text = (of: readonly string[], chance: Chance): Uint8Array =>
-    chance.oneIn(5) ? utf8.encode(hostileText(chance)) : bendBytes(utf8.encode(chance.pick(of)), chance);
+  const { checkpoint, logPublic, room, link, blobs, recoveryCode } = world;
+  const text = (of: readonly string[], chance: Chance): Uint8Array => {
+    if (chance.oneIn(5)) return utf8.encode(hostileText(chance));
+    const right = utf8.encode(chance.pick(of));
+    return chance.oneIn(10) ? right : bendBytes(right, chance);
+  };
   return [
     {
       name: "checkpoint",
@@ -269,7 +274,7 @@ function textTargets(world: World): Target[] {
     {
       name: "recovery code",
       share: 10,
-      make: (chance) => text(["K7QF-2M9X-TRPW-6D4H-ZN8B-VC3J-YA5E"], chance),
+      make: (chance) => text([recoveryCode], chance),
       take: (bytes) => parseRecoveryCode(lossy.decode(bytes)),
     },
     {

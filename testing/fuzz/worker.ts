@@ -21,24 +21,27 @@ async function run(): Promise<InProcessReport> {
   const at = new Int32Array(progress);
   const byTarget: Record<string, { taken: number; of: number }> = {};
   const findings: Finding[] = [];
+  let longest = { ms: 0, target: "" };
   let before = 0;
   for (let number = 0; number < cases && findings.length < mostFindings; number++) {
     Atomics.store(at, 0, number);
     if (number === Math.floor(cases / 10)) before = held();
     const chance = new Chance(caseSeed(seed, number));
     const target = choose(targets, chance);
+    Atomics.store(at, 1, targets.indexOf(target));
     const seen = byTarget[target.name] ?? { taken: 0, of: 0 };
     byTarget[target.name] = seen;
     seen.of++;
     const bytes = await target.make(chance);
-    const what = await judge(target, bytes);
+    const { what, ms } = await judge(target, bytes);
+    if (ms > longest.ms) longest = { ms: Math.round(ms), target: target.name };
     if (what === "taken") seen.taken++;
     else if (what !== "refused") {
       const shown = Buffer.from(bytes.subarray(0, 4096)).toString("base64");
       findings.push({ target: target.name, seed: caseSeed(seed, number), what, bytes: shown });
     }
   }
-  return { cases, byTarget, findings, growth: held() - before };
+  return { cases, byTarget, findings, longest, growth: held() - before };
 }
 
 function choose(targets: readonly Target[], chance: Chance): Target {
@@ -50,16 +53,16 @@ function choose(targets: readonly Target[], chance: Chance): Target {
   throw new RangeError("shares that do not add up");
 }
 
-async function judge(target: Target, bytes: Uint8Array): Promise<string> {
+async function judge(target: Target, bytes: Uint8Array): Promise<{ what: string; ms: number }> {
   let fastest = Infinity;
-  let outcome = "";
+  let what = "";
   for (let tries = 0; tries < 3; tries++) {
     const start = performance.now();
-    outcome = await attempt(target, bytes);
+    what = await attempt(target, bytes);
     fastest = Math.min(fastest, performance.now() - start);
-    if (fastest < limit) return outcome;
+    if (fastest < limit) return { what, ms: fastest };
   }
-  return `took ${Math.round(fastest)} ms (${outcome})`;
+  return { what: `took ${Math.round(fastest)} ms (${what})`, ms: fastest };
 }
 
 async function attempt(target: Target, bytes: Uint8Array): Promise<string> {

@@ -38,6 +38,7 @@ export interface World {
   readonly sealed: Uint8Array;
   /** For sealing payloads that nobody's client would write. */
   readonly letterKeys: LetterKeys;
+  readonly recoveryCode: string;
   /** Alice's recovery key, an Ed25519 key that signs statements of hers. */
   readonly recoveryKey: CryptoKey;
   readonly opener: ReturnType<typeof openerOf>;
@@ -99,6 +100,7 @@ export async function makeWorld(): Promise<World> {
       await nextStatement(room, "Bob", "remove", {}),
     ],
     next: bodies.map(([kind, body]) => [...membersOf(room, "Alice", kind, body).slice(0, -1), recoveryKeyId]),
+    recoveryCode: alice.recoveryCode,
     recoveryKey: (await recoverKeys(alice.recoveryCode, alice.recovery)).recoveryKey.key,
     letterKeys: {
       signing: alice.keys.device,

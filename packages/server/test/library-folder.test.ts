@@ -37,6 +37,11 @@ test("VL1: decomposed and composed spellings are one name; a long path keeps its
   assert.equal(parseVideoName("Cafe\u0301_240p.mp4").key, parseVideoName("Caf\u00e9_720p.mp4").key);
   const { title } = parseVideoName(`${"folder/".repeat(60)}Film.mp4`);
   assert.ok(title.length <= 255 && title.startsWith("…") && title.endsWith("/Film"));
+  // Cut between characters, never through one.
+  for (const before of ["", "x"]) {
+    const { title } = parseVideoName(`${"\u{1f3ac}".repeat(200)}${before}.mp4`);
+    assert.ok(title.isWellFormed() && title.length > 250 && title.length <= 255, title);
+  }
 });
 
 test("VL2: dotfiles, control characters, endless and undecodable names are not looked at", () => {

@@ -79,12 +79,13 @@ function headerOf({ name, size, time }: TarEntry): Buffer {
 function parseHeader(header: Buffer): { name: string; size: number } {
   const field = (at: number, length: number): string =>
     header.toString("latin1", at, at + length).replace(/[\0 ]+$/, "");
-  const sum = Number.parseInt(field(148, 8), 8);
+  const octals = (at: number, length: number): number =>
+    /^[0-7]+$/.test(field(at, length)) ? Number.parseInt(field(at, length), 8) : Number.NaN;
+  const sum = octals(148, 8);
   const copy = Buffer.from(header);
   copy.fill(" ", 148, 156);
   const name = field(0, 100);
-  const size =
-    header[124] === 0x80 ? Number(header.readBigUInt64BE(128)) : Number.parseInt(field(124, 12), 8);
+  const size = header[124] === 0x80 ? Number(header.readBigUInt64BE(128)) : octals(124, 12);
   const plain = header[156] === 0x30 && field(345, 155) === "" && field(257, 5) === "ustar";
   if (sum !== sumOf(copy) || !plain || name === "" || !Number.isSafeInteger(size)) throw notOne();
   return { name, size };

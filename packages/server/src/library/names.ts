@@ -57,7 +57,8 @@ export function harmlessName(name: string): string {
 function shown(path: string): string {
   const name = harmlessName(path);
   if (name.length <= longestName) return name;
-  const characters = Array.from(name);
-  while (characters.join("").length >= longestName) characters.shift();
-  return `…${characters.join("")}`;
+  const from = name.length - longestName + 1;
+  // Never between the two halves of one character.
+  const half = /[\udc00-\udfff]/.test(name.charAt(from)) ? 1 : 0;
+  return `…${name.slice(from + half)}`;
 }
