@@ -32,9 +32,15 @@ describe("accessibility", () => {
       }
       await page.getByTestId("nav-people").click();
       await page.getByTestId("invite-make").click();
+      await page.getByTestId("invite-one").waitFor();
+      await judge("invites, none open");
+      await page.getByTestId("invite-one").click();
       await page.getByTestId("invite-link").waitFor();
       await judge("invite");
       const link = (await page.getByTestId("invite-link").textContent()) ?? "";
+      await page.getByTestId("invite-others").click();
+      await page.getByTestId("open-invite").waitFor();
+      await judge("invites, one open");
       await page.keyboard.press("Escape");
       await using bela = await Person.join(link, "Bela");
       await page.getByTestId(`safety-${bela.state.me.name}`).click();

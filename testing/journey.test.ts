@@ -28,6 +28,7 @@ async function joinByPage({ page }: BrowserPerson, link: string, name: string): 
 async function makeInvite({ page }: BrowserPerson): Promise<string> {
   await page.getByTestId("nav-people").click();
   await page.getByTestId("invite-make").click();
+  await page.getByTestId("invite-one").click();
   const link = page.getByTestId("invite-link");
   await link.waitFor();
   const text = await link.evaluate((element) =>

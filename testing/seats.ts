@@ -70,6 +70,7 @@ export class BrowserSeat implements Seat {
   async invite(): Promise<string> {
     await this.page.getByTestId("nav-people").click();
     await this.page.getByTestId("invite-make").click();
+    await this.page.getByTestId("invite-one").click();
     const link = await this.page.getByTestId("invite-link").textContent();
     await this.page.keyboard.press("Escape");
     return (link ?? "").trim();

@@ -37,6 +37,12 @@ export interface Person {
   readonly newer: boolean;
 }
 
+/** An own invite that can still be used. */
+export type OpenInvite = InviteView & {
+  /** Its link, and whether it was made for one person alone; null where another device made it and has the secret. */
+  readonly kept: { readonly link: string; readonly once: boolean } | null;
+};
+
 /** One device of an account, as the directory tells. Times in ms since 1970. */
 export interface DeviceView {
   readonly device: DeviceId;
@@ -155,7 +161,7 @@ export interface Client {
   /** A link for one person (`uses` 1) or counted, good for `hours` (at most, and without a word, 168). */
   invite(of: { readonly uses: number; readonly hours?: number }): Promise<string>;
   /** Own invites that can still be used, oldest first. */
-  invites(): Promise<readonly InviteView[]>;
+  invites(): Promise<readonly OpenInvite[]>;
   /** Nobody joins by it any more; one that has ended already is no error. */
   revokeInvite(hash: Hash): Promise<void>;
 

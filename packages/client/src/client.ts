@@ -144,7 +144,7 @@ class Device implements Client {
   }
 
   async invites(): ReturnType<Client["invites"]> {
-    return (await this.#joined().connection.request("invite-list", {})).invites;
+    return this.#joined().invites();
   }
 
   async revokeInvite(hash: Parameters<Client["revokeInvite"]>[0]): Promise<void> {

@@ -16,7 +16,7 @@ import {
   signInBytes,
 } from "@snug/protocol";
 import { endOf } from "./administration.ts";
-import { type ClientState, type Letter, NetworkError } from "./api.ts";
+import { type ClientState, type Letter, NetworkError, type OpenInvite } from "./api.ts";
 import { Blocking } from "./blocking.ts";
 import { Connection, Stop } from "./connection.ts";
 import { DirectoryLog } from "./directory.ts";
@@ -166,7 +166,6 @@ export class Membership {
 
   /** An invite link: its secret is durable here before the server learns its hash. */
   async invite({ uses, lifetime }: { readonly uses: number; readonly lifetime: number }): Promise<string> {
-    const { server, addresses, authorityHash, account } = this.#room;
     const secret = crypto.getRandomValues(new Uint8Array(16));
     const hash = await admitHash(await admitOf(secret));
     const once = uses === 1;
@@ -177,7 +176,20 @@ export class Membership {
       if (error instanceof SnugError) await this.people.forgetInvite(hash);
       throw error;
     });
-    const invite: Invite = {
+    return this.#inviteLink({ secret, once });
+  }
+
+  async invites(): Promise<readonly OpenInvite[]> {
+    const { invites } = await this.connection.request("invite-list", {});
+    return invites.map((view) => {
+      const kept = this.people.keptInvite(view.hash);
+      return { ...view, kept: kept ? { link: this.#inviteLink(kept), once: kept.once } : null };
+    });
+  }
+
+  #inviteLink({ secret, once }: Pick<Invite, "secret" | "once">): string {
+    const { server, addresses, authorityHash, account } = this.#room;
+    return encodeInviteLink({
       version: 1,
       addresses: [...addresses],
       server,
@@ -187,8 +199,7 @@ export class Membership {
       inviter: account,
       secret,
       once,
-    };
-    return encodeInviteLink(invite);
+    });
   }
 
   /** Nobody joins by it any more, and its secret is forgotten. One that has ended already is as good as revoked. */

@@ -126,6 +126,11 @@ export class People {
     this.#invites.delete(hash);
   }
 
+  /** What this device keeps of an invite that it made itself. */
+  keptInvite(hash: Hash): RecordOf<"invites"> | undefined {
+    return this.#invites.get(hash);
+  }
+
   /** Invites that have ended by this device's clock. */
   endedInvites(): Hash[] {
     const now = this.#parts.now();

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { SnugError } from "@snug/protocol";
 import { startServer } from "@snug/server";
-import { type Person, pair } from "./people.ts";
+import { Person, pair } from "./people.ts";
 
 const isBlocked = (of: Person, whom: Person): boolean =>
   of.state.people.find(({ account }) => account === whom.account)?.blocked === true;
@@ -86,6 +86,26 @@ test("C39: a block that the server knows and this device does not is taken on, a
   const [notice] = alice.state.notices;
   assert.match(notice?.text ?? "", /The server says that you have blocked Bob/);
   assert.equal(notice?.level, "quiet");
+});
+
+test("C45: an own open link can be told again by the device that made it, also after a restart, and still verifies", async () => {
+  await using of = await pair();
+  const { alice } = of;
+  await alice.client.invite({ uses: 1 });
+  await alice.client.invite({ uses: 3 });
+  await alice.restart();
+  await alice.online();
+  const [once, counted] = await alice.client.invites();
+  assert.deepEqual([once?.kept?.once, counted?.kept?.once], [true, false]);
+  await using carol = await Person.join(once?.kept?.link ?? "", "Carol");
+  await alice.until("Carol", (state) => state.phase === "joined" && state.people.length === 3);
+  const trust = alice.state.people.find(({ account }) => account === carol.account)?.trust;
+  assert.deepEqual(trust, { how: "verified", by: "invite" });
+  assert.equal((await alice.client.invites()).length, 1);
+  await alice.store.commit([{ table: "invites", key: counted?.hash ?? "", value: null }]);
+  await alice.restart();
+  await alice.online();
+  assert.deepEqual((await alice.client.invites())[0]?.kept, null, "as on a device that did not make it");
 });
 
 test("C38: an invite's secret is forgotten when it is revoked, refused, used up or has ended, and not before", async () => {

@@ -1,9 +1,8 @@
-import type { Client, ClientState, DeviceView, Letter, Person } from "@snug/client";
+import type { Client, ClientState, DeviceView, Letter, OpenInvite, Person } from "@snug/client";
 import {
   AccountId,
   DeviceId,
   Hash,
-  type InviteView,
   limits,
   MessageId,
   randomId,
@@ -189,10 +188,6 @@ export async function openBrowserClient(): Promise<Client> {
   const onState = new Set<() => void>();
   const onLetter = new Set<(letter: Letter) => void>();
   const endedDevices = new Set<DeviceId>();
-  let invites: readonly InviteView[] = [1, 10].map((usesLeft, at) => ({
-    ...{ hash: Hash.parse(id(`invite ${at}`)), usesLeft },
-    ...{ created: Date.UTC(2026, 10, 20), expires: Date.UTC(2026, 10, 27, 12) },
-  }));
   let written = room === "empty" ? [] : letters(room);
   const outside = room === "new" || room === "doorstep";
   let state: ClientState = outside ? { phase: "new" } : joined(room, written);
@@ -265,11 +260,7 @@ export async function openBrowserClient(): Promise<Client> {
     settled: async () => undefined,
     letters: async ({ thread, most }) => written.filter((one) => one.thread === thread).slice(-most),
     markRead: async () => update((now) => ({ threads: now.threads.map((one) => ({ ...one, unread: 0 })) })),
-    invite: async () => `${self.location.origin}/join#${"o2dhZGRyZXNz".repeat(60)}`,
-    invites: async () => invites,
-    revokeInvite: async (hash) => {
-      invites = invites.filter((one) => one.hash !== hash);
-    },
+    ...fakeInvites(),
     setBlocked: async (of, blocked) =>
       update((now) => ({
         people: now.people.map((one) => (one.account === of ? { ...one, blocked } : one)),
@@ -294,15 +285,41 @@ export async function openBrowserClient(): Promise<Client> {
     },
     setRole: async (of, role) =>
       update((now) => ({ people: now.people.map((one) => (one.account === of ? { ...one, role } : one)) })),
-    title: async () => {
-      if (room === "hostile") throw new SnugError("not-found", hostileTexts.image ?? "");
-      return (await fetch("/fixture-title.json")).json();
+    title: async (wanted) => {
+      const title = library(room)?.titles.find((one) => one.id === wanted);
+      if (room === "hostile" || !title) throw new SnugError("not-found", hostileTexts.image ?? "");
+      // Nothing of it can be played: the player is there, and says so.
+      return { title, base: "/m/me/", master: "", playlists: {}, inits: {} };
     },
     openMedia: async () => undefined,
     playbackUrl: async () => "",
     signOut: async () => become({ phase: "ended", why: "This browser has forgotten its keys and letters." }),
     leave: async () => become({ phase: "ended", why: "Your account is removed." }),
     close: async () => undefined,
+  };
+}
+
+/** Two open links, one of them made here; as many as a member may have can be made. */
+function fakeInvites(): Pick<Client, "invite" | "invites" | "revokeInvite"> {
+  const link = `${self.location.origin}/join#${"o2dhZGRyZXNz".repeat(60)}`;
+  let invites: readonly OpenInvite[] = [1, 10].map((usesLeft, at) => ({
+    ...{ hash: Hash.parse(id(`invite ${at}`)), usesLeft },
+    ...{ created: Date.UTC(2026, 10, 20), expires: Date.UTC(2026, 10, 27, 12) },
+    kept: at === 0 ? { link, once: true } : null,
+  }));
+  return {
+    invite: async ({ uses }) => {
+      if (invites.length >= limits.invites) throw new SnugError("quota", "you have too many open invites");
+      const expires = Date.now() + limits.invite;
+      const hash = Hash.parse(id(`invite ${invites.length}`));
+      const kept = { link, once: uses === 1 };
+      invites = [...invites, { hash, usesLeft: uses, created: Date.now(), expires, kept }];
+      return link;
+    },
+    invites: async () => invites,
+    revokeInvite: async (hash) => {
+      invites = invites.filter((one) => one.hash !== hash);
+    },
   };
 }
 

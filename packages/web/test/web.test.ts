@@ -4,12 +4,14 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { limits } from "@snug/protocol";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { eventually, launchBrowser } from "../../../testing/browser.ts";
 import type { Scenario } from "./fakeClient.ts";
 import { buildRoom, type Room, serveRoom } from "./serveRoom.ts";
 
 const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const testCard = "VGVzdCBjYXJkLS0tLS0tLA";
 const lena = "TGVuYS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0";
 
 interface Violation {
@@ -231,19 +233,88 @@ describe("the web client under the server's policy", () => {
     }
   });
 
-  it("W23: links that still let somebody in are listed with uses left and end, and each can be ended", async () => {
+  it("W23: links that still let somebody in are listed with uses left and end, each can be ended and, where it was made, shown again", async () => {
     for (const phone of [false, true]) {
       const page = await open({ scenario: "full", path: "/people", phone, dark: phone });
       await page.getByTestId("invite-make").click();
       const links = page.getByTestId("open-invite");
       await links.first().waitFor();
       const said = await links.allTextContents();
-      assert.match(said.join("\n"), /^One person, until .+\n10 people, until .+$/);
+      assert.match(said[0] ?? "", /^10 peoplemade .+, on another device, good until .+[AP]M$/);
+      assert.match(said[1] ?? "", /^one personmade .+[AP]M, good until .+Show$/);
       assert.deepEqual(await seriousFaults(page), []);
+      await page.getByTestId("show-invite").click();
+      await page.getByText("This link lets one person in, until").waitFor();
+      assert.match((await page.getByTestId("invite-link").textContent()) ?? "", /\/join#o2/);
+      assert.deepEqual(await seriousFaults(page), []);
+      await page.getByTestId("invite-others").click();
       await page.getByTestId("revoke-invite").first().click();
       await eventually("it is gone", async () => (await links.count()) === 1);
-      assert.match((await links.textContent()) ?? "", /^10 people/);
+      assert.match((await links.textContent()) ?? "", /^one person/);
     }
+  });
+
+  it("W24: looking at the links makes none; a press makes one, and at the bound it is said why not", async () => {
+    const page = await open({ scenario: "full", path: "/people" });
+    const links = page.getByTestId("open-invite");
+    for (let look = 0; look < 3; look++) {
+      await page.getByTestId("invite-make").click();
+      await links.first().waitFor();
+      assert.equal(await links.count(), 2);
+      await page.keyboard.press("Escape");
+      await links.first().waitFor({ state: "hidden" });
+    }
+    await page.getByTestId("invite-make").click();
+    for (let made = 2; made < limits.invites; made++) {
+      await page.getByTestId(made % 2 ? "invite-one" : "invite-several").click();
+      await page.getByTestId("invite-others").click();
+      await eventually("listed", async () => (await links.count()) === made + 1);
+    }
+    await page.getByTestId("invite-one").click();
+    await page.getByText("You have too many open invites.").waitFor();
+    assert.equal(await page.getByTestId("invite-link").count(), 0);
+  });
+
+  it("W25: in front of a film stand loud notices and the stop, in full screen too, and nothing quiet", async () => {
+    for (const phone of [false, true]) {
+      const changed = await open({ scenario: "changed", path: `/watch/${testCard}`, phone, dark: phone });
+      await changed.getByTestId("player").waitFor();
+      const notice = changed.getByTestId("notice");
+      assert.deepEqual(await notice.allTextContents(), [
+        "A letter from Marek could not be verified and was not opened.",
+      ]);
+      assert.deepEqual(await seriousFaults(changed), []);
+      await changed.keyboard.press("f");
+      await eventually("full screen", () => changed.locator(":fullscreen").getByTestId("notice").isVisible());
+      const [above, picture] = [
+        await notice.boundingBox(),
+        await changed.getByTestId("player").boundingBox(),
+      ];
+      assert.ok(above && picture && above.y + above.height <= picture.y + 1, "it covers nothing");
+      await notice.getByRole("button", { name: "Dismiss" }).click();
+      await eventually("gone", async () => (await notice.count()) === 0);
+      const stopped = await open({ scenario: "stopped", path: `/watch/${testCard}`, phone, dark: phone });
+      await stopped.getByText("Films can’t be opened while").waitFor();
+      assert.match(
+        (await stopped.getByTestId("server-stopped").textContent()) ?? "",
+        /Ask whoever runs the server/,
+      );
+      assert.deepEqual(await seriousFaults(stopped), []);
+    }
+  });
+
+  it("W26: on a phone of 360 px every control of a film is on screen", async () => {
+    const page = await open({ scenario: "full", path: `/watch/${testCard}`, phone: true });
+    await page.setViewportSize({ width: 360, height: 640 });
+    const full = page.getByRole("button", { name: "Full screen" });
+    await full.waitFor();
+    const box = await full.boundingBox();
+    assert.ok(box && box.x + box.width <= 360, JSON.stringify(box));
+    // As long as a film's time can be.
+    const time = page.getByTestId("player-time");
+    await time.evaluate((element) => element.firstChild?.replaceWith("10:48:07"));
+    const after = await full.boundingBox();
+    assert.ok(after && after.x + after.width <= 360, JSON.stringify(after));
   });
 
   for (const [phone, dark] of [

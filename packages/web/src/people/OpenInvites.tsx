@@ -1,60 +1,67 @@
-import type { InviteView } from "@snug/protocol";
+import type { OpenInvite } from "@snug/client";
 import { X } from "lucide-react";
-import { type ReactElement, useCallback, useEffect, useState } from "react";
-import { inWords, useClient } from "../client.tsx";
-import { IconButton } from "../parts/Button.tsx";
+import type { ReactElement } from "react";
+import { Button, IconButton } from "../parts/Button.tsx";
 import { endTime } from "../wording.ts";
 import styles from "./people.module.css";
 
-/** Links that still let somebody in, each with a way to end it. Read anew with each `made`. */
-export function OpenInvites({ made }: { readonly made: string }): ReactElement | null {
-  const client = useClient();
-  const [open, setOpen] = useState<readonly InviteView[]>([]);
-  const [problem, setProblem] = useState("");
-  const read = useCallback(async (): Promise<void> => {
-    try {
-      setOpen(await client.invites());
-    } catch (error) {
-      setProblem(inWords(error));
-    }
-  }, [client]);
-  useEffect(() => {
-    if (made !== "") void read();
-  }, [read, made]);
-  const revoke = async (hash: InviteView["hash"]): Promise<void> => {
-    setProblem("");
-    try {
-      await client.revokeInvite(hash);
-    } catch (error) {
-      setProblem(inWords(error));
-    }
-    await read();
-  };
-  if (open.length === 0 && problem === "") return null;
+interface Props {
+  /** null until they are known. */
+  readonly invites: readonly OpenInvite[] | null;
+  readonly busy: boolean;
+  readonly onShow: (kept: NonNullable<OpenInvite["kept"]>, invite: OpenInvite) => void;
+  readonly onRevoke: (invite: OpenInvite) => void;
+}
+
+/** Links that still let somebody in, newest first, each with a way to see it again and to end it. */
+export function OpenInvites({ invites, busy, onShow, onRevoke }: Props): ReactElement {
   return (
     <section aria-labelledby="open-invites" className={styles.invites}>
       <h3 id="open-invites">Links that let somebody in</h3>
-      {problem ? (
-        <p className={styles.warn} role="alert">
-          {problem}
-        </p>
+      {invites === null ? (
+        <div className={styles.reading} role="status" aria-label="Links are being read" />
       ) : null}
+      {invites?.length === 0 ? <p className={styles.small}>There is none now.</p> : null}
       <ul>
-        {open.map(({ hash, usesLeft, expires }) => (
-          <li key={hash} data-testid="open-invite">
-            <span>
-              {usesLeft === 1 ? "One person" : `${usesLeft} people`}, until {endTime(expires)}
-            </span>
-            <IconButton
-              label={`End the link for ${usesLeft === 1 ? "one person" : `${usesLeft} people`}, until ${endTime(expires)}`}
-              data-testid="revoke-invite"
-              onClick={() => void revoke(hash)}
-            >
-              <X size={18} aria-hidden="true" />
-            </IconButton>
-          </li>
-        ))}
+        {invites?.toReversed().map((invite) => {
+          const { hash, kept } = invite;
+          const whom = whomInWords(invite);
+          const until = `until ${endTime(invite.expires)}`;
+          return (
+            <li key={hash} data-testid="open-invite">
+              <span>
+                <strong>{whom}</strong>
+                <span>
+                  made {endTime(invite.created)}
+                  {kept ? "" : ", on another device"}, good {until}
+                </span>
+              </span>
+              {kept ? (
+                <Button
+                  aria-label={`Show the link for ${whom}, ${until}`}
+                  data-testid="show-invite"
+                  onClick={() => onShow(kept, invite)}
+                >
+                  Show
+                </Button>
+              ) : null}
+              <IconButton
+                label={`End the link for ${whom}, ${until}`}
+                data-testid="revoke-invite"
+                disabled={busy}
+                onClick={() => onRevoke(invite)}
+              >
+                <X size={18} aria-hidden="true" />
+              </IconButton>
+            </li>
+          );
+        })}
       </ul>
     </section>
   );
+}
+
+function whomInWords({ usesLeft, kept }: OpenInvite): string {
+  if (usesLeft > 1) return `${usesLeft} people`;
+  return kept?.once === false ? "one more person" : "one person";
 }

@@ -1,4 +1,4 @@
-import { adviceOf, type Connection, noticesBeside } from "@snug/client";
+import { adviceOf, type Connection, type Notice, noticesBeside } from "@snug/client";
 import { CloudOff, Info, TriangleAlert, X } from "lucide-react";
 import type { ReactElement, ReactNode } from "react";
 import { inWords, useClient, useJoined } from "../client.tsx";
@@ -16,11 +16,7 @@ interface Props {
 
 /** What everybody must know above whatever they are doing: the connection, and notices until they are dismissed. */
 export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
-  const client = useClient();
   const { connection, me, notices, server } = useJoined();
-  const loudFirst = noticesBeside(connection, notices).toSorted(
-    (a, b) => Number(b.level === "loud") - Number(a.level === "loud") || b.id - a.id,
-  );
   return (
     <div className={styles.banners}>
       <ConnectionBanner connection={connection} />
@@ -30,6 +26,29 @@ export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
           not used.
         </Banner>
       ) : null}
+      <Notices notices={noticesBeside(connection, notices)} />
+    </div>
+  );
+}
+
+/** Of these, what can't wait until a film has ended. Whether the server is reachable, the player tells itself. */
+export function LoudBanners(): ReactElement {
+  const { connection, notices } = useJoined();
+  return (
+    <div className={styles.banners}>
+      {connection.is === "stopped" ? <ConnectionBanner connection={connection} /> : null}
+      <Notices notices={noticesBeside(connection, notices).filter(({ level }) => level === "loud")} />
+    </div>
+  );
+}
+
+function Notices({ notices }: { readonly notices: readonly Notice[] }): ReactElement {
+  const client = useClient();
+  const loudFirst = notices.toSorted(
+    (a, b) => Number(b.level === "loud") - Number(a.level === "loud") || b.id - a.id,
+  );
+  return (
+    <>
       {loudFirst.slice(0, shown).map((notice) => (
         <Banner key={notice.id} level={notice.level} onDismiss={() => void client.dismissNotice(notice.id)}>
           {notice.text}
@@ -38,7 +57,7 @@ export function Banners({ spareLink, onSpareSeen }: Props): ReactElement {
       {loudFirst.length > shown ? (
         <Banner level="quiet">{`And ${loudFirst.length - shown} more notices behind these.`}</Banner>
       ) : null}
-    </div>
+    </>
   );
 }
 

@@ -39,8 +39,8 @@ export function Controls({ video, state, playback, commands, stage }: Props): Re
           <ChevronsRight size={24} aria-hidden="true" />
         </Control>
         <span className={styles.time} data-testid="player-time">
-          {position(video.ended ? Math.round(video.duration) : video.time)} /{" "}
-          {position(Math.round(video.duration))}
+          {position(video.ended ? Math.round(video.duration) : video.time)}
+          <span className={styles.wide}> / {position(Math.round(video.duration))}</span>
         </span>
         <span className={styles.gap} />
         <QualityMenu state={state} playback={playback} container={stage} />

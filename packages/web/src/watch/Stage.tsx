@@ -30,14 +30,16 @@ const rest = 3000;
 interface Props {
   readonly detail: TitleDetail;
   readonly top: ReactNode;
+  /** What fills the screen when that is asked for: the stage, and what must be seen beside it. */
+  readonly room: HTMLElement | null;
 }
 
-export function Stage({ detail, top }: Props): ReactElement {
+export function Stage({ detail, top, room }: Props): ReactElement {
   const [stage, setStage] = useState<HTMLDivElement | null>(null);
   const [element, setElement] = useState<HTMLVideoElement | null>(null);
   const video = useVideo(element);
   const { state, playback } = usePlayback(element, detail);
-  const commands = useMemo(() => (element && stage ? commandsFor(element, stage) : null), [element, stage]);
+  const commands = useMemo(() => (element && room ? commandsFor(element, room) : null), [element, room]);
   const offline = useJoined().connection.is === "offline";
   const failure = state.failure ?? (offline && video.waiting ? unreachable : null);
   const awake = useAwake(stage) || video.paused || failure !== null;

@@ -1,10 +1,11 @@
-import { NetworkError } from "@snug/client";
+import { type Connection, NetworkError } from "@snug/client";
 import { SnugError, type TitleDetail, type TitleId, type TitleView } from "@snug/protocol";
 import { ChevronLeft } from "lucide-react";
 import { type ReactElement, useCallback, useEffect, useState } from "react";
 import { inWords, useClient, useJoined } from "../client.tsx";
 import { Link } from "../navigation.tsx";
 import { Button } from "../parts/Button.tsx";
+import { LoudBanners } from "../screens/Banners.tsx";
 import { describe } from "./describe.ts";
 import { Stage } from "./Stage.tsx";
 import styles from "./theatre.module.css";
@@ -24,6 +25,7 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
   const { library, connection } = useJoined();
   const online = connection.is === "online";
   const [film, setFilm] = useState<Film>({ is: "opening" });
+  const [room, setRoom] = useState<HTMLDivElement | null>(null);
   const title = film.is === "open" ? film.detail.title : library?.titles.find((one) => one.id === id);
 
   const open = useCallback(async (): Promise<void> => {
@@ -50,26 +52,14 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
   }, [passes, open]);
 
   return (
-    <div className={styles.theatre}>
+    <div ref={setRoom} className={styles.theatre}>
+      <LoudBanners />
       {film.is === "open" ? (
-        <Stage detail={film.detail} top={<Top title={title} />} />
+        <Stage detail={film.detail} top={<Top title={title} />} room={room} />
       ) : (
         <div className={styles.stage}>
           <Top title={title} />
-          {film.is === "opening" ? (
-            <div className={styles.waiting} role="status">
-              <span className="visually-hidden">
-                {online
-                  ? "The film is being opened"
-                  : "The server is not reachable; the film opens when it is back"}
-              </span>
-            </div>
-          ) : (
-            <div className={styles.problem} role="alert">
-              <p>{film.why}</p>
-              <Button onClick={() => void open()}>Try again</Button>
-            </div>
-          )}
+          <Closed film={film} connection={connection.is} onAgain={() => void open()} />
         </div>
       )}
       <section className={styles.about}>
@@ -82,6 +72,33 @@ export function Theatre({ id }: { readonly id: TitleId }): ReactElement {
           </p>
         ))}
       </section>
+    </div>
+  );
+}
+
+interface ClosedProps {
+  readonly film: Exclude<Film, { readonly is: "open" }>;
+  readonly connection: Connection["is"];
+  readonly onAgain: () => void;
+}
+
+/** In the picture's place: that it is coming, or why it is not. */
+function Closed({ film, connection, onAgain }: ClosedProps): ReactElement {
+  if (film.is === "closed" || connection === "stopped") {
+    const stopped = "Films can’t be opened while Snug has stopped talking to this server.";
+    return (
+      <div className={styles.problem} role="alert">
+        <p>{film.is === "closed" ? film.why : stopped}</p>
+        {connection === "stopped" ? null : <Button onClick={onAgain}>Try again</Button>}
+      </div>
+    );
+  }
+  const online = connection === "online";
+  return (
+    <div className={styles.waiting} role="status">
+      <span className="visually-hidden">
+        {online ? "The film is being opened" : "The server is not reachable; the film opens when it is back"}
+      </span>
     </div>
   );
 }

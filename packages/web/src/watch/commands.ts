@@ -10,7 +10,8 @@ export interface Commands {
   toggleFullScreen(): void;
 }
 
-export function commandsFor(video: HTMLVideoElement, stage: HTMLElement): Commands {
+/** `room` is what fills the screen on demand. */
+export function commandsFor(video: HTMLVideoElement, room: HTMLElement): Commands {
   const seek = (seconds: number): void => {
     const end = Number.isFinite(video.duration) ? video.duration : 0;
     video.currentTime = Math.min(Math.max(0, seconds), end);
@@ -31,7 +32,7 @@ export function commandsFor(video: HTMLVideoElement, stage: HTMLElement): Comman
       video.muted = !video.muted;
     },
     toggleFullScreen: () => {
-      const change = document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen();
+      const change = document.fullscreenElement ? document.exitFullscreen() : room.requestFullscreen();
       // Refused without a fresh gesture: it stays as it is.
       change.catch(() => undefined);
     },
