@@ -30,6 +30,8 @@ const crossed: Readonly<Record<keyof typeof limits, readonly [file: string, titl
   body: [inLimits, "P18 body: "],
   authenticate: ["packages/server/test/edges.test.ts", "P6 P17 R18: "],
   request: [inLimits, "P17 request: "],
+  pipelined: ["packages/server/test/holding.test.ts", "P36 pipelined: "],
+  watching: ["packages/server/test/library-routes.test.ts", "P37 watching: "],
   inboxRows: ["packages/server/test/storeContract.ts", "D14: what waits for one account is bounded"],
   inboxBytes: [inDelivery, "D14: "],
   senderRows: ["packages/server/test/storeContract.ts", "D14: "],

@@ -28,6 +28,10 @@ export const limits = {
   authenticate: 5_000,
   /** Time for a whole HTTP request to arrive, its body included. */
   request: 10_000,
+  /** Requests that one HTTP connection sends ahead of the answer to the one before; a further one ends it. */
+  pipelined: 8,
+  /** Answers with media that are on their way to one account at once. */
+  watching: 64,
   /** Letters that wait for one account: how many, and their sealed bytes. */
   inboxRows: 10_000,
   inboxBytes: 64 * 1024 * 1024,

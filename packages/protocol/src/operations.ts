@@ -324,6 +324,7 @@ export const operations = define({
     request: empty,
     response: LibraryView,
     errors: [],
+    rate: { burst: 64, perSecond: 4 },
   },
   "title-read": {
     transport: { method: "GET", path: "/api/titles/:title" },
@@ -331,6 +332,7 @@ export const operations = define({
     request: z.strictObject({ title: TitleId }),
     response: TitleDetail,
     errors: ["not-found"],
+    rate: reading,
   },
 });
 

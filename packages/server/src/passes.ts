@@ -61,16 +61,16 @@ export class Passes {
     return pass?.kind === kind ? { account: pass.account, device: pass.device } : undefined;
   }
 
-  /** Whether a grant opens a title now. Its first use sets its end: the title's length (µs) and six hours from then. */
-  async opens(secret: string, title: TitleId, durationMicroseconds: number): Promise<boolean> {
+  /** Whose grant opens a title now. Its first use sets its end: the title's length (µs) and six hours from then. */
+  async opens(secret: string, title: TitleId, durationMicroseconds: number): Promise<Holder | undefined> {
     const pass = await this.#living(secret);
-    if (pass?.kind !== "grant" || pass.title !== title) return false;
+    if (pass?.kind !== "grant" || pass.title !== title) return undefined;
     if (pass.opened === null) {
       const opened = this.#now();
       const expires = opened + Math.ceil(durationMicroseconds / 1000) + limits.grantExtra;
       await this.#store.openGrant(pass.hash, opened, expires);
     }
-    return true;
+    return pass;
   }
 
   async #living(secret: string): Promise<Pass | undefined> {

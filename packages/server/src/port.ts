@@ -39,8 +39,34 @@ export function replaceCertificate({ tls }: Listeners, pair: Pair): void {
   tls.setSecureContext(secureContext(pair));
 }
 
+/**
+ * One request of a connection after the other, whatever was sent ahead: an answer that waits for its turn would hold
+ * what it has read, and for good when the connection ends before (Node closes only the one whose turn it is).
+ */
+function inTurn(handler: RequestListener): RequestListener {
+  const queues = new WeakMap<Socket, (() => void)[]>();
+  return (request, response) => {
+    const { socket } = request;
+    const queue = queues.get(socket) ?? [];
+    queues.set(socket, queue);
+    if (queue.length > limits.pipelined) {
+      socket.destroy();
+      return;
+    }
+    queue.push(() => {
+      response.once("close", () => {
+        queue.shift();
+        if (!socket.destroyed) queue[0]?.();
+      });
+      handler(request, response);
+    });
+    if (queue.length === 1) queue[0]?.();
+  };
+}
+
 /** The HTTP servers for one handler, plain and encrypted. */
-export function createListeners(handler: RequestListener, pair: Pair): Listeners {
+export function createListeners(answer: RequestListener, pair: Pair): Listeners {
+  const handler = inTurn(answer);
   const listeners = {
     plain: createServer(timeouts, handler),
     tls: createTlsServer(

@@ -9,7 +9,7 @@ import {
 } from "@snug/protocol";
 
 /** Full buckets are forgotten when there are more than this: a bucket that is not there is full. */
-const sweepAbove = 4096;
+const fewest = 4096;
 
 interface Bucket {
   /** What may be taken now; below zero while somebody who is slowed down owes. */
@@ -23,6 +23,7 @@ export class Buckets {
   readonly #rate: Rate;
   readonly #now: () => number;
   readonly #buckets = new Map<string, Bucket>();
+  #sweepAbove = fewest;
 
   constructor(rate: Rate, now: () => number) {
     this.#rate = rate;
@@ -49,7 +50,7 @@ export class Buckets {
     const known = this.#buckets.get(key);
     if (!known) {
       const bucket: Bucket = { level: this.#rate.burst, at: now };
-      if (this.#buckets.size >= sweepAbove) this.#sweep();
+      if (this.#buckets.size >= this.#sweepAbove) this.#sweep();
       this.#buckets.set(key, bucket);
       return bucket;
     }
@@ -68,6 +69,8 @@ export class Buckets {
     for (const [key, bucket] of this.#buckets) {
       if (this.#levelAt(bucket, now) >= this.#rate.burst) this.#buckets.delete(key);
     }
+    // Not again for each of thousands who all came within the same second.
+    this.#sweepAbove = Math.max(fewest, 2 * this.#buckets.size);
   }
 }
 

@@ -9,6 +9,9 @@ import { isLocalAddress } from "./tls/nameConstraints.ts";
 const loopbackHosts = ["localhost", "127.0.0.1", "::1"];
 const wildcards = ["0.0.0.0", "::"];
 
+/** Headers that only somebody in between writes. */
+const forwarder = /^(?:forwarded|via|x-forwarded-.*|x-real-ip)$/;
+
 /** How one request came, as far as it can be believed. */
 export interface Visit {
   /** `https` also for a trusted proxy that says so. */
@@ -133,15 +136,7 @@ export class Site {
 
   /** What a proxy says, believed only of a trusted one; that something was forwarded is believed of everybody. */
   #forwarded({ headers }: IncomingMessage, peer: string): Forwarded {
-    const names = [
-      "forwarded",
-      "via",
-      "x-forwarded-for",
-      "x-forwarded-host",
-      "x-forwarded-proto",
-      "x-real-ip",
-    ];
-    const any = names.some((name) => headers[name] !== undefined);
+    const any = Object.keys(headers).some((name) => forwarder.test(name));
     if (!this.#proxies.has(peer)) return { any, visitor: peer };
     const said = (name: string): string[] =>
       [headers[name]]

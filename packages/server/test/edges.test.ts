@@ -111,7 +111,9 @@ test("P2: plain HTTP is the whole app only from this computer by a loopback name
   assert.equal(await whole({ host: "127.0.0.1" }), true);
   assert.equal(await whole({ host: "snug.example" }), false);
   assert.equal(await whole({ host: "localhost", "x-forwarded-for": "192.0.2.1" }), false);
-  assert.equal(await whole({ host: "localhost", forwarded: "for=192.0.2.1" }), false);
+  for (const name of ["forwarded", "via", "x-real-ip", "x-forwarded-port", "X-Forwarded-Server"]) {
+    assert.equal(await whole({ host: "localhost", [name]: "192.0.2.1" }), false, name);
+  }
   const page = await get(server, "/join", { host: "snug.example" });
   assert.ok(page.text.includes(`https://snug.example:${server.port}`));
   assert.ok(!page.text.includes(server.fingerprint) && !page.text.includes(server.serverId));

@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { randomId, TitleId, type TitleView } from "@snug/protocol";
+import { AccountId, limits, randomId, TitleId, type TitleView } from "@snug/protocol";
 import fastify from "fastify";
+import { eventually } from "../../../testing/browser.ts";
 import { type Library, mediaRoutes, openLibrary } from "../src/library/index.ts";
 import { makeVideo, sampleFolder, type TestFolders, testFolders, until } from "./library-fixtures.ts";
 
 const run = promisify(execFile);
 const grant = "GRANTgrantGRANTgrantGQ";
+const watcher = AccountId.parse("A".repeat(43));
 
 /** A real server of nothing but the library, where `grant` opens one title. */
 interface Served extends AsyncDisposable {
@@ -36,7 +39,7 @@ async function serve(videos: string, { data }: TestFolders): Promise<Served> {
     library,
     authorize: async (_, presented, wanted) => {
       asked++;
-      return presented === grant && wanted === title.id;
+      return presented === grant && wanted === title.id ? watcher : undefined;
     },
   });
   await app.listen({ port: 0, host: "127.0.0.1" });
@@ -274,6 +277,34 @@ test("VL10: whoever leaves, whenever, leaves nothing open", async () => {
   }
   await released.promise;
   assert.equal(opened, visitors);
+});
+
+test("P37 watching: one account has so many answers with media at once; one that ends makes room", async () => {
+  using folders = testFolders();
+  await using at = await serve(sampleFolder, folders);
+  const { open } = at.library;
+  const endless = async function* (): AsyncGenerator<Uint8Array> {
+    for (;;) yield new Uint8Array(65_536);
+  };
+  at.library.open = async () => ({ type: "video/mp4", body: endless() });
+  const taking: Socket[] = [];
+  for (let count = 0; count < limits.watching; count++) {
+    const socket = connect(at.port, "127.0.0.1").pause();
+    socket.on("error", () => socket.destroy());
+    socket.write(`GET ${at.base}/v0/0.m4s HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    await once(socket, "readable");
+    taking.push(socket);
+  }
+  at.library.open = open;
+  const ask = async (): Promise<number> => {
+    const answer = await fetch(`${at.origin}${at.base}/v0/0.m4s`);
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  assert.equal(await ask(), 429);
+  taking[0]?.destroy();
+  await eventually("there is room again", async () => (await ask()) === 200);
+  for (const socket of taking) socket.destroy();
 });
 
 /** Bytes that this process has read from anywhere so far. */

@@ -56,9 +56,12 @@ export async function openLibrary(
   const listeners = new Set<(revision: number) => void>();
   // Rises over restarts too, so that no client takes an old list for the newest.
   let revision = Date.now();
+  // Sorting thousands of names takes longer than anything else that a request may: once for each revision.
+  let view: LibraryView | undefined;
   const take = (changed: readonly TitleView[]): void => {
     for (const title of changed) titles.set(title.id, title);
     revision++;
+    view = undefined;
     for (const listener of listeners) listener(revision);
   };
   const link = new Link({
@@ -80,7 +83,10 @@ export async function openLibrary(
     throw new StartError(`the index of the videos can't be used: ${why}`, { cause });
   }
   return {
-    view: () => ({ revision, titles: [...titles.values()].sort(byName) }),
+    view: () => {
+      view ??= { revision, titles: [...titles.values()].sort(byName) };
+      return view;
+    },
     onChange: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);

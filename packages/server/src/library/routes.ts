@@ -1,13 +1,18 @@
 import { Readable } from "node:stream";
-import { SnugError, type TitleId } from "@snug/protocol";
+import { type AccountId, limits, SnugError, type TitleId } from "@snug/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { Places } from "../places.ts";
 import type { Library } from "./library.ts";
 import type { FileRequest } from "./messages.ts";
 
 export interface MediaRouteOptions {
   readonly library: Library;
-  /** Whether the asker may watch the title now. `grant` is `me` (cookie or token) or a playback grant. */
-  readonly authorize: (request: FastifyRequest, grant: string, title: TitleId) => Promise<boolean>;
+  /** Whose asking it is, if they may watch the title now. `grant` is `me` (cookie or token) or a playback grant. */
+  readonly authorize: (
+    request: FastifyRequest,
+    grant: string,
+    title: TitleId,
+  ) => Promise<AccountId | undefined>;
 }
 
 const id = "[A-Za-z0-9_-]{21}[AQgw]";
@@ -21,6 +26,7 @@ const pattern = new RegExp(
 
 /** Serves `/m/{grant}/{title}/{version}/…` (VL9). What may not be seen and what isn't there answer alike. */
 export function mediaRoutes(fastify: FastifyInstance, { library, authorize }: MediaRouteOptions): void {
+  const places = new Places(limits.watching);
   fastify.route({
     method: ["GET", "HEAD"],
     url: "/m/*",
@@ -29,7 +35,13 @@ export function mediaRoutes(fastify: FastifyInstance, { library, authorize }: Me
       const asked = parse(request.raw.url ?? "");
       if (asked === undefined) return notFound(reply);
       // First, so that a stranger's answer takes no path that depends on what there is.
-      if (!(await authorize(request, asked.grant, asked.file.title as TitleId))) return notFound(reply);
+      const account = await authorize(request, asked.grant, asked.file.title as TitleId);
+      if (account === undefined) return notFound(reply);
+      if (places.isFull(account)) return reply.code(429).send(tooMany);
+      // What an answer has read and nobody takes lies in memory.
+      const leave = places.take(account);
+      if (reply.raw.destroyed) leave();
+      else reply.raw.once("close", leave);
       const found = await open(library, asked.file);
       if (found === "unavailable")
         return reply.code(503).send({ code: "unavailable", message: "ask again in a moment" });
@@ -45,6 +57,11 @@ export function mediaRoutes(fastify: FastifyInstance, { library, authorize }: Me
     },
   });
 }
+
+const tooMany = {
+  code: "too-many",
+  message: `at most ${limits.watching} answers at once; wait for one to end`,
+};
 
 function parse(url: string): { grant: string; file: FileRequest } | undefined {
   const match = pattern.exec(url.split("?", 1)[0] ?? "");

@@ -24,10 +24,12 @@ import { Subscription } from "./subscription.ts";
 
 /** Room that must be there before a request is taken: most answers fit into it. */
 const roomForAnswer = limits.buffered / 2;
-/** Frames of one connection that wait to be looked at; above it nothing more is read from it. */
+/** Frames of one connection that wait to be looked at, and their bytes; above either nothing more is read from it. */
 const waitingFrames = 64;
-/** Submits of one connection that are on their way to the disk. */
+const waitingBytes: number = limits.frame;
+/** Submits of one connection that are on their way to the disk, and their bytes. */
 const submitsAtOnce = 512;
+const submittedBytes: number = 4 * limits.frame;
 /** Time that the other side has to answer a close. ms */
 const farewell = 1000;
 
@@ -46,8 +48,10 @@ export class Connection implements Present {
   readonly #signedIn: () => void;
   #state: State;
   #frames: Uint8Array[] = [];
+  #frameBytes = 0;
   #working = false;
   #submits = 0;
+  #submitBytes = 0;
   #corked = false;
   #answered = true;
   #why: keyof typeof closeCodes | undefined;
@@ -213,15 +217,21 @@ export class Connection implements Present {
       return;
     }
     this.#frames.push(data);
-    if (this.#frames.length >= waitingFrames) this.#socket.pause();
+    this.#frameBytes += data.length;
+    if (!this.#hasRoomForFrames()) this.#socket.pause();
     if (!this.#working) this.#work().catch(this.#report);
+  }
+
+  #hasRoomForFrames(): boolean {
+    return this.#frames.length < waitingFrames && this.#frameBytes < waitingBytes;
   }
 
   /** Requests are taken in order, and answered before the next one is taken; only submits run on. */
   async #work(): Promise<void> {
     this.#working = true;
     for (let frame = this.#frames.shift(); frame; frame = this.#frames.shift()) {
-      if (this.#frames.length < waitingFrames && this.#socket.isPaused) this.#socket.resume();
+      this.#frameBytes -= frame.length;
+      if (this.#socket.isPaused && this.#hasRoomForFrames()) this.#socket.resume();
       await this.#roomFor(roomForAnswer);
       const pause = this.#pauseBefore(frame);
       if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause).unref());
@@ -255,11 +265,14 @@ export class Connection implements Present {
   async #answer(request: Request, principal: Principal): Promise<void> {
     const answer = this.#handle(request, principal);
     if (request.name !== "submit") return answer;
+    const { length } = request.body.sealed;
     this.#submits++;
+    this.#submitBytes += length;
     const done = answer.finally(() => {
       this.#submits--;
+      this.#submitBytes -= length;
     });
-    if (this.#submits >= submitsAtOnce) return done;
+    if (this.#submits >= submitsAtOnce || this.#submitBytes >= submittedBytes) return done;
     done.catch(this.#report);
   }
 

@@ -23,6 +23,8 @@ export class Upgrades {
     noServer: true,
     clientTracking: true,
     maxPayload: limits.frame,
+    // Each takes 200 bytes beside its own, which may be one.
+    maxFragments: 256,
     perMessageDeflate: false,
     handleProtocols: () => subprotocol,
   });
