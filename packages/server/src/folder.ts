@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { isUnset } from "./clock.ts";
 import { StartError } from "./startError.ts";
 
 /** The version of the data folder's layout that this program writes. A folder with a higher one is refused. */
@@ -123,6 +124,12 @@ export function lockFor(root: string, what: "backup"): Disposable {
 }
 
 async function makeFolder(root: string, fill: (paths: FolderPaths) => Promise<void>): Promise<void> {
+  const now = Date.now();
+  if (isUnset(now)) {
+    throw new StartError(
+      `the clock says ${new Date(now).toISOString()}, long before Snug was made: set it first (timedatectl set-ntp true), since a data folder made now would have certificates that have ended when the clock is right`,
+    );
+  }
   const parent = dirname(root);
   const made = await makeParents(parent).catch((cause: NodeJS.ErrnoException) => {
     throw unwritable(root, cause);

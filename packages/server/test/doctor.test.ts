@@ -52,7 +52,7 @@ async function madeAt<T>({ mock }: TestContext, now: number, act: () => Promise<
   }
 }
 
-test("O30: the machine: Node, memory, open files, clock", () => {
+test("O30: the machine: Node, memory, open files, clock", ({ mock }) => {
   says(checkNode("26.10.0"), "ok", /26/);
   says(checkNode("20.1.0"), "fail", /Node 20\.1\.0 → .*25/);
   says(checkMemory(100 * megabyte), "fail", /100 MB/);
@@ -64,6 +64,8 @@ test("O30: the machine: Node, memory, open files, clock", () => {
   says(checkClock({ synchronized: true, behind: 0 }), "ok", /; synchronised/);
   says(checkClock({ synchronized: false, behind: 0 }), "warn", /not synchronised → timedatectl/);
   says(checkClock({ synchronized: true, behind: 3_600_000 }), "fail", /3600 s later → set the clock/);
+  mock.method(Date, "now", () => 3_600_000);
+  says(checkClock({ synchronized: false, behind: 0 }), "fail", /1970-01-01T01:00.* not set → set it/);
 });
 
 test("O30: the folder: not Snug's, newer, open to others", async () => {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { decodeInviteLink } from "@snug/protocol";
+import { type RunningServer, StartError, startServer } from "@snug/server";
 import { bootServer } from "../../../testing/server.ts";
 import { joinRaw } from "../../../testing/wire.ts";
 import { openOwnIdentity } from "../src/tls/authority.ts";
@@ -44,6 +45,40 @@ test("P25: the leaf is renewed before its end, the authority is not; a new name 
       new X509Certificate(named.cert).verify(new X509Certificate(named.authority.pem).publicKey),
   );
 });
+
+test("O4: with a clock that was never set no data folder is made, one that is there starts, and neither is harmed", async ({
+  mock,
+}) => {
+  await using folder = await temporaryFolder();
+  const options = { videos: folder.path, host: "127.0.0.1", port: 0, log: "silent" } as const;
+  const data = join(folder.path, "data");
+  const real = Date.now;
+  let time: string | null = null;
+  mock.method(Date, "now", () => (time === null ? real() : Date.parse(time)));
+  for (const unset of ["1970-01-01T00:00:05Z", "2024-12-31T23:59:59Z"]) {
+    time = unset;
+    await assert.rejects(startServer({ ...options, data }), (error) => {
+      assert.ok(error instanceof StartError);
+      assert.match(error.message, new RegExp(`^the clock says ${unset.slice(0, 10)}.*: set it first`));
+      return true;
+    });
+    assert.deepEqual(await readdir(folder.path), [], "nothing is left behind");
+  }
+  time = null;
+  const { fingerprint } = await ended(await startServer({ ...options, data }));
+  time = "1970-01-01T00:00:05Z";
+  assert.equal((await ended(await startServer({ ...options, data }))).fingerprint, fingerprint);
+  time = null;
+  await using again = await startServer({ ...options, data });
+  assert.equal(again.fingerprint, fingerprint);
+  const leaf = new X509Certificate(await readFile(join(data, "tls", "server.crt")));
+  assert.ok(leaf.validToDate.getTime() > Date.now());
+});
+
+async function ended(server: RunningServer): Promise<RunningServer> {
+  await server.close();
+  return server;
+}
 
 test("P25: the authority's constraints are exactly its names, its public addresses and the local networks", () => {
   const hex = Buffer.from(encodeNameConstraints(["a.example", "2001:db8::1", "192.0.2.7"])).toString("hex");

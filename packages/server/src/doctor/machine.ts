@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { freemem } from "node:os";
 import { promisify } from "node:util";
+import { isUnset } from "../clock.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const run = promisify(execFile);
@@ -53,7 +54,15 @@ export async function descriptorLimit(): Promise<number | undefined> {
 
 /** `synchronized` is null where the system does not say; `behind`: ms by which the clock is behind the last write. */
 export function checkClock(of: { readonly synchronized: boolean | null; readonly behind: number }): Finding {
-  const now = new Date().toISOString();
+  const time = Date.now();
+  const now = new Date(time).toISOString();
+  if (isUnset(time)) {
+    return fail(
+      "clock",
+      `the clock says ${now}, long before Snug was made: it is not set`,
+      "set it (timedatectl set-ntp true); the first start makes no data folder before that",
+    );
+  }
   if (of.behind > 60_000) {
     return fail(
       "clock",
