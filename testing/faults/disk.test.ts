@@ -100,6 +100,9 @@ async function outlasts(
     [...submitter.refusals.keys()].filter((code) => code !== "unavailable" && code !== "out-of-order"),
     [],
   );
+  // Thousands were refused; the log has a line for it, not a stack for each.
+  const told = room.served.log.matchAll(/"event":"(fault|disk-[a-z]+)".*/g).map(([line]) => line);
+  assert.match([...told].join("\n"), /^"event":"disk-refuses","reason":"[^"]+"[^\n]+$/);
   await submitter.end();
   await wire[Symbol.asyncDispose]();
   // Whatever was said to be accepted is there after a kill, too.

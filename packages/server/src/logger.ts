@@ -29,6 +29,8 @@ export interface LogEvents {
   certificate: { readonly ends: string };
   "certificate-kept": { readonly reason: string };
   library: { readonly said: string };
+  "disk-refuses": { readonly reason: string };
+  "disk-takes": { readonly refused: number; readonly seconds: number };
   http: { readonly err?: unknown };
   fault: { readonly err: unknown };
 }
@@ -43,6 +45,8 @@ const events: Readonly<Record<keyof LogEvents, readonly ["info" | "warn" | "erro
   certificate: ["info", "another certificate is shown from now on"],
   "certificate-kept": ["warn", "a newer certificate can't be used: the one before stays"],
   library: ["info", "the library says"],
+  "disk-refuses": ["error", "the disk takes nothing: changes are refused from now on; make room"],
+  "disk-takes": ["warn", "the disk takes changes again; what was refused is offered again by its senders"],
   http: ["warn", "the HTTP framework says"],
   fault: ["error", "a fault of the server"],
 };

@@ -4,6 +4,7 @@ import { announce } from "./announcing.ts";
 import { Blocks } from "./blocks.ts";
 import { openControl } from "./control.ts";
 import { DirectoryLog } from "./directoryLog.ts";
+import { type DiskNews, tellingOfDisk } from "./diskNews.ts";
 import { type DataFolder, isFolder, openFolder } from "./folder.ts";
 import { Health } from "./health.ts";
 import { accountRoutes } from "./http/accountRoutes.ts";
@@ -27,6 +28,7 @@ import { Site } from "./site.ts";
 import { Connections } from "./socket/connections.ts";
 import { Upgrades } from "./socket/upgrades.ts";
 import { StartError } from "./startError.ts";
+import { isFault } from "./store/faults.ts";
 import { makeDatabase, upgradeDatabase } from "./store/schema.ts";
 import { openWorker, SqliteStore } from "./store/sqliteStore.ts";
 import type { AcmeOptions } from "./tls/acme/source.ts";
@@ -121,8 +123,9 @@ async function start(options: ServerOptions): Promise<RunningServer> {
       noteCertificate(news, { logger, metrics });
     }),
   );
-  const store = started.use(new SqliteStore(folder.paths.database, metrics.measured(openWorker)));
-  const health = new Health(store, { now: () => performance.now(), report: logger.fault });
+  const store = started.use(openStore(folder, metrics, logger));
+  const report = (cause: unknown): void => (isFault(cause) ? logger.fault(cause) : undefined);
+  const health = new Health(store, { now: () => performance.now(), report });
   const log = await DirectoryLog.open(store, await readLogKeys(folder.paths.keys));
   await settleLogKeys(folder.paths.keys, log.logPublic);
   const addresses = site.addresses(port.number);
@@ -155,7 +158,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   upgrades.listen(listeners.plain);
   upgrades.listen(listeners.tls);
   started.defer(() => upgrades.close());
-  started.use(keepTime(room, logger.fault));
+  started.use(keepTime(room, report));
   started.defer(() => room.connections.closeAll());
   const facts: LinkFacts = {
     addresses: site.linkAddresses(port.number),
@@ -207,6 +210,15 @@ async function givenSource({ cert, key }: ServerOptions): Promise<CertificateSou
   if (cert === undefined && key === undefined) return undefined;
   if (cert === undefined || key === undefined) throw new StartError("a certificate and its key go together");
   return givenCertificates({ cert, key });
+}
+
+function openStore(folder: DataFolder, metrics: Metrics, logger: Logger): SqliteStore {
+  const news: DiskNews = {
+    refuses: (reason) => logger.write("disk-refuses", { reason }),
+    takes: (refused, ms) => logger.write("disk-takes", { refused, seconds: Math.round(ms / 1000) }),
+  };
+  const open = tellingOfDisk(openWorker, news, () => performance.now());
+  return new SqliteStore(folder.paths.database, metrics.measured(open));
 }
 
 /** A source that keeps its files in the data folder. */

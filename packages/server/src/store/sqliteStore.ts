@@ -322,7 +322,9 @@ export class SqliteStore implements Store {
       else if ("code" in result) waiting?.reject(new SnugError(result.code, result.message));
       else {
         const { code, message, inside } = result.fault;
-        waiting?.reject(new SnugError(code, message, { cause: new Error(inside) }));
+        // What the disk refuses is told once for all (O13), and each time to who asked.
+        const cause = code === "internal" ? { cause: new Error(inside) } : {};
+        waiting?.reject(new SnugError(code, message, cause));
       }
     }
   }
