@@ -232,6 +232,12 @@ test("C32: a device whose disk is full says so, sends nothing by halves, and goe
     return { code: status, out: stdout, said: stderr };
   };
   const link = await ada.client.invite({ uses: 1 });
+  await disk.fill();
+  const full = /^snug: this device's disk takes nothing more \(.*full.*\): make room, then try again\n$/;
+  const early = snug("join", link, "--name", "Ben");
+  assert.deepEqual([early.code, early.out], [7, ""]);
+  assert.match(early.said, full);
+  await disk.empty();
   const joined = await new Promise<string>((resolve, reject) => {
     const [command = "", ...rest] = [...disk.within, process.execPath, entry];
     execFile(command, [...rest, "join", link, "--name", "Ben", "--home", home], (error, stdout) =>
@@ -243,11 +249,8 @@ test("C32: a device whose disk is full says so, sends nothing by halves, and goe
   // As much as can't hide in what its files have already.
   const large = "x".repeat(60_000);
   const refused = snug("send", "Ada", large);
-  assert.equal(refused.code, 1);
-  assert.match(
-    refused.said,
-    /^snug: this device's disk takes nothing more \(.*full.*\): make room, then try again\n$/,
-  );
+  assert.equal(refused.code, 7);
+  assert.match(refused.said, full);
   await disk.empty();
   const sent = snug("send", "Ada", "there is room");
   assert.equal(sent.code, 0, sent.said);

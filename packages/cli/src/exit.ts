@@ -8,6 +8,8 @@ export const exitCodes = {
   notFound: 5,
   /** Changed keys, a rolled-back server, a directory or link that does not check. */
   verification: 6,
+  /** This device's disk takes nothing, or the home is no folder that can be used. */
+  disk: 7,
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

@@ -1,4 +1,4 @@
-import { NetworkError } from "@snug/client";
+import { NetworkError, StoreError } from "@snug/client";
 import { type ErrorCode, SnugError } from "@snug/protocol";
 import { type ExitCode, exitCodes } from "./exit.ts";
 
@@ -13,6 +13,7 @@ const ofProtocol: Partial<Record<ErrorCode, ExitCode>> = {
 /** The exit code that stands for a failure inside client or protocol. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof NetworkError) return exitCodes.network;
+  if (error instanceof StoreError) return exitCodes.disk;
   if (error instanceof SnugError) return ofProtocol[error.code] ?? exitCodes.failed;
   return exitCodes.failed;
 }
@@ -23,5 +24,6 @@ const proofs: readonly string[] = ["chain", "directory", "two-histories"];
 /** What a stopped connection's code means to a script. */
 export function exitCodeOfStop(code: string): ExitCode {
   if (proofs.includes(code)) return exitCodes.verification;
+  if (code === "store") return exitCodes.disk;
   return ofProtocol[code as ErrorCode] ?? exitCodes.failed;
 }

@@ -4,7 +4,7 @@ import { limits } from "@snug/protocol/limits";
 import { Argument, Command, CommanderError, Option } from "commander";
 import { CommandError, type ExitCode, exitCodes } from "./exit.ts";
 import { createOutput, harmlessLine } from "./output.ts";
-import { dataOption, doctorFlags, serveOptions, wholeNumber } from "./serveOptions.ts";
+import { dataOption, doctorFlags, folder, serveOptions, wholeNumber } from "./serveOptions.ts";
 import type { Place } from "./session.ts";
 import { version } from "./version.ts";
 
@@ -39,8 +39,9 @@ async function runCommand(args: readonly string[]): Promise<ExitCode> {
 /** `snug read | head -1`: a reader that has seen enough is no fault. */
 function endWithReader(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit();
+    if (error.code === "EPIPE") process.exit();
+    process.stderr.write(`snug: what is printed can't be written (${error.code ?? error.message})\n`);
+    process.exit(exitCodes.disk);
   });
 }
 
@@ -59,6 +60,7 @@ function createProgram(): Command {
     .addOption(
       new Option("--home <folder>", "the folder of this client's state")
         .env("SNUG_HOME")
+        .argParser(folder)
         .default(join(homedir(), ".snug"), "~/.snug"),
     );
   addServerCommands(program);

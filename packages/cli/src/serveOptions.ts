@@ -34,7 +34,10 @@ export function serveOptions(): Option[] {
       .argParser(wholeNumber(0, 65_535)),
     new Option("--host <address>", "the address to listen on").default("0.0.0.0"),
     dataOption(),
-    new Option("--videos <folder>", "the folder of videos").env("SNUG_VIDEOS").default("./videos"),
+    new Option("--videos <folder>", "the folder of videos")
+      .env("SNUG_VIDEOS")
+      .default("./videos")
+      .argParser(folder),
     new Option(
       "--name <name>",
       "the host name that others reach this server by; behind a proxy also NAME:PORT",
@@ -69,7 +72,17 @@ export function serveOptions(): Option[] {
 }
 
 export function dataOption(): Option {
-  return new Option("--data <folder>", "the server's data folder").env("SNUG_DATA").default("./data");
+  return new Option("--data <folder>", "the server's data folder")
+    .env("SNUG_DATA")
+    .default("./data")
+    .argParser(folder);
+}
+
+/** A parser for a folder's path: what looks like one and is none, makes a folder where nobody looks for it. */
+export function folder(path: string): string {
+  if (path === "") throw new InvalidArgumentError("It must name a folder.");
+  if (!/^~(\/|$)/.test(path)) return path;
+  throw new InvalidArgumentError("Only a shell knows what ~ is, unquoted: write the whole path.");
 }
 
 /** A parser for a whole number in a range, both ends included. */

@@ -79,7 +79,11 @@ export async function until<T>(
 function whenOnline(state: ClientState): Joined | undefined {
   const joined = joinedState(state);
   const { connection } = joined;
-  if (connection.is === "offline") throw new NetworkError(connection.why);
+  if (connection.is === "offline") {
+    throw connection.byDisk
+      ? new CommandError(exitCodes.disk, connection.why)
+      : new NetworkError(connection.why);
+  }
   if (connection.is === "stopped") {
     throw new CommandError(exitCodeOfStop(connection.code), connection.why);
   }

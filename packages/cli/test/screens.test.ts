@@ -235,7 +235,7 @@ test("news for a screen that is gone changes nothing", () => {
 test("a lost connection is said in words at the top", () => {
   const offline: Joined = {
     ...joined,
-    connection: { is: "offline", why: "the server does not answer", retryAt: 0 },
+    connection: { is: "offline", why: "the server does not answer", byDisk: false, retryAt: 0 },
   };
   assert.match(
     draw(firstScreen(joined), offline),

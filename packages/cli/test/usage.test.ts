@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
-import { assertRefused, createPlace, type Place } from "./place.ts";
+import { assertRefused, createPlace, entry, type Place } from "./place.ts";
 
 suite("usage", { concurrency: 2 }, () => {
   const opened = new AsyncDisposableStack();
@@ -59,6 +61,33 @@ suite("usage", { concurrency: 2 }, () => {
       2,
       /'many' from env 'SNUG_PORT' is invalid/,
     );
+  });
+
+  for (const [home, words] of [
+    ["", /'' from env 'SNUG_HOME' is invalid. It must name a folder/],
+    ["~/snug", /'~\/snug' from env 'SNUG_HOME' is invalid. Only a shell knows what ~ is/],
+  ] as const) {
+    test(`exit code 2: SNUG_HOME=${home}`, async () => {
+      assertRefused(await place.run(["people"], { env: { SNUG_HOME: home } }), 2, words);
+    });
+  }
+
+  test("exit code 7: a home that is no folder, or lies in what is none, is named with the reason", async () => {
+    await writeFile(place.path("file"), "not a folder");
+    for (const home of ["file", "file/below"]) {
+      const words = new RegExp(
+        `^snug: the folder ${place.path(home)} can't be a home \\(.+\\): name another one`,
+      );
+      assertRefused(await place.run(["people"], { home }), 7, words);
+    }
+  });
+
+  test("exit code 7: what is printed finds no room", { skip: !existsSync("/dev/full") }, async () => {
+    const command = `"$0" "$1" --help > /dev/full`;
+    const { status, stderr } = spawnSync("sh", ["-c", command, process.execPath, entry], {
+      encoding: "utf8",
+    });
+    assert.deepEqual([status, stderr], [7, "snug: what is printed can't be written (ENOSPC)\n"]);
   });
 
   const needJoined = [

@@ -84,8 +84,8 @@ export interface Thread {
 export type Connection =
   | { readonly is: "connecting" }
   | { readonly is: "online" }
-  /** `retryAt` in ms since 1970. */
-  | { readonly is: "offline"; readonly why: string; readonly retryAt: number }
+  /** `byDisk`: not the way to the server, but this device's disk is the trouble. `retryAt` in ms since 1970. */
+  | { readonly is: "offline"; readonly why: string; readonly byDisk: boolean; readonly retryAt: number }
   /** Stopped for good until a person acts: dishonest or restored server, revoked device, newer protocol. */
   | { readonly is: "stopped"; readonly code: string; readonly why: string };
 

@@ -129,7 +129,7 @@ export class Connection {
       this.#hooks.online();
     } catch (error) {
       if (error instanceof Stop) this.stop(error);
-      link.close(error instanceof Error ? error.message : "failed");
+      link.close(error);
     }
     this.#lost(link, await link.ended);
   }
@@ -159,7 +159,8 @@ export class Connection {
       const most = Math.min(longestDelay, firstDelay * 2 ** Math.min(this.#failures++, 10));
       const delay = Math.round(most * (0.5 + this.#platform.random() / 2));
       this.#callOff = this.#platform.after(delay, () => this.#connect());
-      this.#enter({ is: "offline", why: end.why, retryAt: this.#platform.now() + delay });
+      const { why, byDisk } = end;
+      this.#enter({ is: "offline", why, byDisk, retryAt: this.#platform.now() + delay });
     }
   }
 

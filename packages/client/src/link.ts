@@ -13,6 +13,7 @@ import {
 import { NetworkError } from "./api.ts";
 import { patiently } from "./patience.ts";
 import type { Address, Platform, Socket } from "./platform.ts";
+import { StoreError } from "./store.ts";
 
 /** No answer within this: the link is dead, whatever TCP believes. */
 const answerLimit = 20_000;
@@ -29,6 +30,8 @@ interface Waiting {
 export interface LinkEnd {
   readonly code: number;
   readonly why: string;
+  /** Whether this device's own disk is why. */
+  readonly byDisk: boolean;
 }
 
 /** One WebSocket from its opening to its end: requests matched with their answers, events handed on, strictly parsed. */
@@ -61,7 +64,8 @@ export class Link {
     this.#socket = platform.openSocket(address, {
       opened: () => undefined,
       received: (frame) => this.#receive(frame),
-      closed: ({ code, reason }) => this.#finish({ code, why: reason || "the connection was closed" }),
+      closed: ({ code, reason }) =>
+        this.#finish({ code, why: reason || "the connection was closed", byDisk: false }),
     });
   }
 
@@ -86,8 +90,10 @@ export class Link {
     });
   }
 
-  close(why: string): void {
-    this.#finish({ code: 1000, why });
+  /** In words, or for a failure on this side. */
+  close(cause: unknown): void {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    this.#finish({ code: 1000, why, byDisk: cause instanceof StoreError });
     this.#socket.close();
   }
 

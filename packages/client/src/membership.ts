@@ -403,7 +403,7 @@ export class Membership {
   #follow(work: Promise<void>, link: Link): void {
     work.catch((error: unknown) => {
       if (error instanceof Stop) this.connection.stop(error);
-      else link.close(error instanceof Error ? error.message : "failed");
+      else link.close(error);
     });
   }
 

@@ -7,12 +7,14 @@ export interface Change {
   readonly value: Uint8Array | null;
 }
 
-/** The device's disk is full, fails or may not be written: nothing of the commit is stored. The words are for its owner. */
+/** This device can't keep its data: nothing of what was to be stored is. The words are for its owner. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
 
-  constructor(cause: Error) {
-    super(`this device's disk takes nothing more (${cause.message}): make room, then try again`, { cause });
+  /** The disk is full, fails or may not be written. */
+  static ofDisk(cause: Error): StoreError {
+    const what = `this device's disk takes nothing more (${cause.message}): make room, then try again`;
+    return new StoreError(what, { cause });
   }
 }
 

@@ -349,7 +349,7 @@ test("C14: what was delivered before its sender knew it accepted is asked for, n
 test("C32: what this device's disk has no room for takes no counter; an acknowledgement is asked for again", async () => {
   await using room = await pair();
   const { alice, bob } = room;
-  const full = new StoreError(new Error("database or disk is full"));
+  const full = StoreError.ofDisk(new Error("database or disk is full"));
   let fails = (_tables: readonly string[]): boolean => true;
   await alice.restart((store) =>
     failingAt(store, (tables) => tables.includes("outbox") && fails(tables), full),

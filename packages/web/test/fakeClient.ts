@@ -1,4 +1,12 @@
-import type { Client, ClientState, DeviceView, Letter, OpenInvite, Person } from "@snug/client";
+import {
+  type Client,
+  type ClientState,
+  type DeviceView,
+  type Letter,
+  type OpenInvite,
+  type Person,
+  StoreError,
+} from "@snug/client";
 import {
   AccountId,
   DeviceId,
@@ -20,6 +28,8 @@ export interface Scenario {
     | "empty"
     | "full"
     | "offline"
+    /** This browser's disk takes nothing. */
+    | "diskless"
     | "changed"
     | "stopped"
     | "loading"
@@ -346,10 +356,12 @@ function joined(room: Scenario["room"], written: readonly Letter[]): Joined {
     },
     connection:
       room === "offline"
-        ? { is: "offline", why: "no answer", retryAt: Date.now() + 5000 }
-        : room === "stopped"
-          ? { is: "stopped", code: "rolled-back", why: "It showed an older state than it had confirmed." }
-          : { is: "online" },
+        ? { is: "offline", why: "no answer", byDisk: false, retryAt: Date.now() + 5000 }
+        : room === "diskless"
+          ? { is: "offline", why: StoreError.ofDisk(new Error("quota")).message, byDisk: true, retryAt: 0 }
+          : room === "stopped"
+            ? { is: "stopped", code: "rolled-back", why: "It showed an older state than it had confirmed." }
+            : { is: "online" },
     people: room === "broken" ? (null as never) : people(room),
     threads: threadsOf(written, 2),
     repeated: room === "changed" ? 2 : 0,

@@ -203,6 +203,17 @@ describe("the web client under the server's policy", () => {
     assert.match((await letter.textContent()) ?? "", /waiting$/);
   });
 
+  it("W9: a browser that can keep nothing more says that, and not that the server is gone", async () => {
+    const page = await open({ scenario: "diskless", path: "/people" });
+    const banner = page.getByTestId("disk-full");
+    await banner.waitFor();
+    assert.match(
+      (await banner.textContent()) ?? "",
+      /^This device's disk takes nothing more \(quota\): make room/,
+    );
+    assert.equal(await page.getByTestId("server-gone").count(), 0);
+  });
+
   it("W10: leaving asks for the name; signing out says what is erased", async () => {
     const page = await open({ scenario: "full", path: "/settings" });
     await page.getByTestId("leave").click();

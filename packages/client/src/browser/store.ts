@@ -122,10 +122,10 @@ class BrowserStore implements Store {
       // What was written before the failure would be kept otherwise.
       transaction.abort();
       await transaction.done.catch(() => undefined);
-      throw isOfDisk(error) ? new StoreError(error) : error;
+      throw isOfDisk(error) ? StoreError.ofDisk(error) : error;
     }
     await transaction.done.catch((error: unknown) => {
-      throw isOfDisk(error) ? new StoreError(error) : error;
+      throw isOfDisk(error) ? StoreError.ofDisk(error) : error;
     });
   }
 

@@ -7,8 +7,8 @@ import { decodeCbor, encodeCbor, KeyId, SnugError } from "@snug/protocol";
 import { z } from "zod";
 import { type Change, type Range, type Store, StoreError } from "../store.ts";
 
-/** SQLite's primary result codes READONLY, IOERR, FULL, CANTOPEN: what a disk says no with. */
-const diskCodes = [8, 10, 13, 14];
+/** SQLite's primary result codes READONLY, IOERR, FULL, CANTOPEN, and the system's own: what a disk says no with. */
+const diskCodes: readonly unknown[] = [8, 10, 13, 14, "ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG"];
 
 /** Raised when a store of this version can't be read by the former one; a newer one is refused. */
 const storeVersion = 1;
@@ -23,13 +23,22 @@ const KeyFile = z.strictObject({
 
 /**
  * The store of a Node client: SQLite and a key file in a folder that only its owner can enter.
- * Throws SnugError `conflict` while another process uses the folder, `upgrade` for a newer version's folder.
+ * Throws SnugError `conflict` while another process uses the folder, `upgrade` for a newer version's folder; StoreError.
  */
 export async function openNodeStore(folder: string): Promise<Store> {
-  await makeFolder(resolve(folder));
-  const { uid, mode } = await stat(folder);
-  if (uid === process.getuid?.() && (mode & 0o077) !== 0) await chmod(folder, 0o700);
-  return new NodeStore(folder);
+  const home = resolve(folder);
+  try {
+    await makeFolder(home);
+    const { uid, mode } = await stat(home);
+    if (uid === process.getuid?.() && (mode & 0o077) !== 0) await chmod(home, 0o700);
+    return new NodeStore(home);
+  } catch (cause) {
+    if (cause instanceof SnugError || !(cause instanceof Error)) throw cause;
+    if (isFull(cause)) throw StoreError.ofDisk(cause);
+    throw new StoreError(`the folder ${home} can't be a home (${cause.message}): name another one`, {
+      cause,
+    });
+  }
 }
 
 /** Level by level: Node's own recursion never ends where a folder is there and takes no others, as in /proc. */
@@ -93,7 +102,7 @@ class NodeStore implements Store {
       this.#database.exec("COMMIT");
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw isOfDisk(error) ? new StoreError(error) : error;
+      throw ofDisk(error);
     }
   }
 
@@ -104,21 +113,11 @@ class NodeStore implements Store {
 
   async saveKeys(_keys: AccountKeys, exportable: ExportedKeys): Promise<void> {
     const { signing, encryption, device } = exportable;
-    const next = `${this.#keyFile}.new`;
-    const file = await open(next, "w", 0o600);
+    const file = encodeCbor({ version: 1, signing, encryption: [...encryption], device });
     try {
-      await file.writeFile(encodeCbor({ version: 1, signing, encryption: [...encryption], device }));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(next, this.#keyFile);
-    // The name is durable when its folder is.
-    const folder = await open(this.#folder);
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
+      await replaceDurably(this.#keyFile, file);
+    } catch (error) {
+      throw ofDisk(error);
     }
   }
 
@@ -156,8 +155,35 @@ class NodeStore implements Store {
   }
 }
 
-function isOfDisk(error: unknown): error is Error {
-  return error instanceof Error && "errcode" in error && diskCodes.includes(Number(error.errcode) & 255);
+async function replaceDurably(path: string, content: Uint8Array): Promise<void> {
+  const next = `${path}.new`;
+  const file = await open(next, "w", 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(next, path);
+  // The name is durable when its folder is.
+  const folder = await open(dirname(path));
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** No room left. Other refusals of an opening mean the folder. */
+function isFull(error: Error): boolean {
+  return ("errcode" in error && error.errcode === 13) || ("code" in error && error.code === "ENOSPC");
+}
+
+/** What the disk refuses, as such; anything else as it is. */
+function ofDisk(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const code = "errcode" in error ? Number(error.errcode) & 255 : "code" in error ? error.code : undefined;
+  return diskCodes.includes(code) ? StoreError.ofDisk(error) : error;
 }
 
 function openDatabase(path: string): DatabaseSync {

@@ -64,7 +64,13 @@ function Notices({ notices }: { readonly notices: readonly Notice[] }): ReactEle
 function ConnectionBanner({ connection }: { readonly connection: Connection }): ReactElement {
   return (
     <div role="status">
-      {connection.is === "offline" ? (
+      {connection.is === "offline" && connection.byDisk ? (
+        <p className={styles.banner} data-level="loud" data-testid="disk-full">
+          <TriangleAlert size={18} aria-hidden="true" />
+          <span>{inWords(connection.why)} Nothing is received until then.</span>
+        </p>
+      ) : null}
+      {connection.is === "offline" && !connection.byDisk ? (
         <p className={styles.banner} data-level="quiet" data-testid="server-gone">
           <CloudOff size={18} aria-hidden="true" />
           <span>Server is not reachable. Your letters wait here and go out by themselves.</span>
