@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import { fromBase64url, LibraryView, randomId, TitleDetail, TitleId, type TitleView } from "@snug/protocol";
+import { makeVideo } from "../packages/server/test/library-fixtures.ts";
 import { eventually } from "./browser.ts";
 import { FaultProxy } from "./faultProxy.ts";
 import { exchange, Household, refuses, take } from "./household.ts";
@@ -19,7 +20,9 @@ let card: TitleDetail;
 let large: TitleDetail;
 
 before(async () => {
-  home = await Household.open();
+  // One segment that no socket's buffers can swallow.
+  const made = { seconds: 8, height: 480, noise: true, keyframes: 200 } as const;
+  home = await Household.open((videos) => makeVideo(join(videos, "Large.mp4"), made));
   port = home.served.port;
   await using wire = await home.alice.connect();
   const { token } = await wire.request("token-create", {});

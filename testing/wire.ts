@@ -53,7 +53,7 @@ export class Wire implements AsyncDisposable {
     // Why a connection broke does not matter to the tests: its end does.
     socket.on("error", () => socket.terminate());
     socket.on("message", (data) => this.#receive(decodeServerFrame(data as Buffer)));
-    socket.on("close", () => this.#end());
+    socket.on("close", (code) => this.#end(code));
   }
 
   /** Rejects when the upgrade is refused. `ca`: the authority (PEM) that an https address is judged by. */
@@ -107,8 +107,8 @@ export class Wire implements AsyncDisposable {
     this.#wake();
   }
 
-  #end(): void {
-    const error = new SnugError("unavailable", "the connection closed before the answer came");
+  #end(code: number): void {
+    const error = new SnugError("unavailable", `the connection closed (${code}) before the answer came`);
     for (const [number, answer] of this.#answers) answer({ type: "error", number, error });
     this.#answers.clear();
     this.#wake();

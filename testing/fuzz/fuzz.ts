@@ -13,15 +13,15 @@ export interface FuzzReport {
 
 /** Of a thousand cases so many go over the wire as frames and as HTTP requests, and to a whole client; the rest to decoders. */
 const shares = { frames: 50, requests: 25, client: 1 } as const;
-/** More are no use to a client: each takes a new connection. */
-const mostOfClient = 2000;
+/** More are no use: what is new in a frame or a request is tried without a network, and each of a client's takes a new link. */
+const most = { frames: 250_000, requests: 125_000, client: 2000 } as const;
 
 /** So many cases against everything that takes bytes of others. Throws when a client fails over one. */
 export async function fuzz(of: { readonly cases: number; readonly seed: number }): Promise<FuzzReport> {
   const { cases, seed } = of;
-  const part = (share: number): number => Math.ceil((cases * share) / 1000);
-  const [frames, requests] = [part(shares.frames), part(shares.requests)];
-  const toClient = Math.min(mostOfClient, part(shares.client));
+  const part = (of: keyof typeof shares): number =>
+    Math.min(most[of], Math.ceil((cases * shares[of]) / 1000));
+  const [frames, requests, toClient] = [part("frames"), part("requests"), part("client")];
   const [decoders, wire] = await Promise.all([
     fuzzInProcess({ cases: cases - frames - requests - toClient, seed }),
     fuzzOverWire({ frames, requests, seed }),
