@@ -12,7 +12,7 @@ const here = import.meta.dirname;
 type Work = LoadOrder["work"];
 
 /** Runs one piece of load in its own process on core 1. `end` lets its connections go. */
-async function load(order: LoadOrder, ca?: string): Promise<{ result: LoadResult; end: () => void }> {
+export async function load(order: LoadOrder, ca?: string): Promise<{ result: LoadResult; end: () => void }> {
   const child: ChildProcess = spawn("taskset", ["-c", "1", process.execPath, `${here}/load.ts`], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...(ca ? { NODE_EXTRA_CA_CERTS: ca } : {}) },
@@ -26,16 +26,18 @@ async function load(order: LoadOrder, ca?: string): Promise<{ result: LoadResult
   return { result: JSON.parse(line) as LoadResult, end: () => child.stdin?.end() };
 }
 
-function pin(pid: number): void {
+/** To core 0, with all its threads. */
+export function pin(pid: number): void {
   execFileSync("taskset", ["-a", "-c", "-p", "0", String(pid)], { stdio: "ignore" });
 }
 
 /** A server on a copy of the population's folder, pinned to core 0. */
 export async function serve(
   population: Population,
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<{ server: ServedServer; data: string } & AsyncDisposable> {
   const data = await population.copy();
-  const server = await ServedServer.start({ data });
+  const server = await ServedServer.start({ data, environment });
   pin(server.pid);
   const dispose = async (): Promise<void> => {
     await server.stop();
@@ -77,21 +79,29 @@ export async function loadOn(
 
 /** The same work on the relay. */
 export async function relayRound(population: Population, work: Work, pairs: number): Promise<LoadResult> {
+  const relay = await startRelay();
+  const { server, incarnation, people } = population;
+  const { result, end } = await load({
+    ...{ kind: "relay", url: relay.url, server, incarnation, work },
+    people: people.slice(0, pairs * 2),
+  });
+  end();
+  relay.end();
+  return result;
+}
+
+/** The bare `ws` server, on core 0. */
+export async function startRelay(
+  environment: Readonly<Record<string, string>> = {},
+): Promise<{ url: string; pid: number; end: () => void }> {
   const relay = spawn("taskset", ["-c", "0", process.execPath, `${here}/relay.ts`], {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
+    env: { ...process.env, ...environment },
   });
   const port = await new Promise<number>((resolve) =>
     relay.once("message", (message: { port: number }) => resolve(message.port)),
   );
-  const { server, incarnation, people } = population;
-  const url = `ws://127.0.0.1:${port}`;
-  const { result, end } = await load({
-    ...{ kind: "relay", url, server, incarnation, work },
-    people: people.slice(0, pairs * 2),
-  });
-  end();
-  relay.disconnect();
-  return result;
+  return { url: `ws://127.0.0.1:${port}`, pid: relay.pid ?? 0, end: () => relay.disconnect() };
 }
 
 /** Resident memory of a process, bytes. */

@@ -20,6 +20,7 @@ import {
 import { WebSocket } from "ws";
 import { quantile } from "./floors.ts";
 import { FrameTemplate, hear } from "./frames.ts";
+import { inGroups } from "./groups.ts";
 import type { Person } from "./population.ts";
 
 export interface LoadOrder {
@@ -55,6 +56,8 @@ export interface LoadResult {
   readonly p99?: number;
   /** Until everybody was signed in, s. */
   readonly connected?: number;
+  /** How often somebody had to begin anew. */
+  readonly again?: number;
   /** Segments read, and their bytes a second. */
   readonly segments?: number;
   readonly bytes?: number;
@@ -69,6 +72,7 @@ interface Sender {
 }
 
 let received = 0;
+let again = 0;
 let onReceived = (): void => undefined;
 
 const order = JSON.parse(await readStdinLine()) as LoadOrder;
@@ -95,8 +99,9 @@ async function work(): Promise<LoadResult> {
   const { work: of } = order;
   if (of.is === "connect") {
     const begin = performance.now();
-    await inGroups(people, of.atOnce, connect);
-    return { connected: (performance.now() - begin) / 1000 };
+    if (kind === "relay") await inGroups(people, of.atOnce, openBare);
+    else await inGroups(people, of.atOnce, connectAtLast);
+    return { connected: (performance.now() - begin) / 1000, again };
   }
   if (of.is === "offline") return offline(of);
   if (of.is === "directory") return directory(of.statements);
@@ -105,20 +110,29 @@ async function work(): Promise<LoadResult> {
   return of.is === "closed" ? closed(all, of.window, of.seconds) : open(all, of.perSecond, of.seconds);
 }
 
-async function inGroups<T, R>(all: readonly T[], size: number, act: (one: T) => Promise<R>): Promise<R[]> {
-  const waiting = [...all.entries()];
-  const done: R[] = [];
-  const worker = async (): Promise<void> => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) done[next[0]] = await act(next[1]);
-  };
-  await Promise.all(Array.from({ length: size }, worker));
-  return done;
+function openBare(): Promise<unknown> {
+  return once(new WebSocket(order.url, { perMessageDeflate: false }), "open");
 }
 
+/** Until it succeeds: who is kept waiting too long is let go by the server, and comes again. */
+async function connectAtLast(person: Person): Promise<WebSocket> {
+  for (;;) {
+    try {
+      return await connect(person);
+    } catch (cause) {
+      if (++again > people.length) throw cause;
+    }
+  }
+}
+
+/** Rejects when the connection ends before it is signed in. */
 async function connect(person: Person): Promise<WebSocket> {
   const socket = new WebSocket(`${order.url}${socketPath}`, subprotocol, { perMessageDeflate: false });
+  const ended = new AbortController();
+  const { signal } = ended;
+  socket.once("close", () => ended.abort());
   const key = crypto.subtle.importKey("pkcs8", fromBase64url(person.key), "Ed25519", false, ["sign"]);
-  const [hello] = (await once(socket, "message")) as [Buffer];
+  const [hello] = (await once(socket, "message", { signal })) as [Buffer];
   const frame = decodeServerFrame(hello);
   if (frame.type !== "event" || frame.event.name !== "hello") throw new Error("no hello");
   const { server, incarnation, nonce } = frame.event.body;
@@ -130,7 +144,7 @@ async function connect(person: Person): Promise<WebSocket> {
   const body = { version: 1, account, device, signature: new Uint8Array(signature) };
   socket.send(encodeRequest({ number: 0, name: "sign-in", body }));
   for (;;) {
-    const [answer] = (await once(socket, "message")) as [Buffer];
+    const [answer] = (await once(socket, "message", { signal })) as [Buffer];
     if (hear(answer).is === "answer") return socket;
   }
 }

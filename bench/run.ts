@@ -5,8 +5,9 @@
  */
 import { cpus } from "node:os";
 import { ServedServer } from "../testing/served.ts";
+import { connectionFigures, open } from "./connections.ts";
 import { cpuFloor, fsyncFloor, median } from "./floors.ts";
-import { cpuMs, loadOn, relayRound, residentBytes, serve, snugRound, spread } from "./letters.ts";
+import { loadOn, relayRound, residentBytes, serve, snugRound, spread } from "./letters.ts";
 import type { LoadOrder, LoadResult } from "./load.ts";
 import { type Population, populate } from "./population.ts";
 import { videoFigures } from "./video.ts";
@@ -120,36 +121,9 @@ async function once(
   return result;
 }
 
-/** Everybody hears of everybody who comes: what n connections cost grows with n², so that 10,000 take minutes. */
-const open = 2000;
-
 async function connections(): Promise<void> {
   await using population = await populate(open);
-  const growth: number[] = [];
-  const cpu: number[] = [];
-  const back: LoadResult[] = [];
-  await repeat(async () => {
-    await using served = await serve(population);
-    const { pid } = served.server;
-    const [before, cpuBefore] = [residentBytes(pid), cpuMs(pid)];
-    const idle = await loadOn(served, population, { work: { is: "connect", atOnce: 64 }, pairs: open / 2 });
-    growth.push((residentBytes(pid) - before) / open / 1024);
-    cpu.push((cpuMs(pid) - cpuBefore) / open);
-    idle.end();
-    await served.server.restart("SIGKILL");
-    const again = await loadOn(served, population, {
-      work: { is: "connect", atOnce: open / 2 },
-      pairs: open / 4,
-    });
-    back.push(again.result);
-    again.end();
-  });
-  say(
-    `idle connection, ${open} open`,
-    `${median(growth).toFixed(1)} KiB`,
-    `${median(cpu).toFixed(2)} ms CPU to sign in`,
-  );
-  say(`${open / 2} coming back at once, until all are signed in`, `${spread(back, "connected")} s`);
+  for (const [what, ...figures] of await connectionFigures(population, rounds)) say(what, ...figures);
 }
 
 /** Memory at rest, and spawn → first answered request on a folder that exists. */

@@ -182,14 +182,6 @@ export async function take(wire: Wire, count: number): Promise<Row[]> {
   return rows;
 }
 
-/** Waits until a person is seen coming or going. */
-export async function sees(wire: Wire, person: RawPerson, online: boolean): Promise<void> {
-  for (;;) {
-    const seen = await wire.next("presence");
-    if (seen.account === person.account && seen.online === online) return;
-  }
-}
-
 /** Asserts that something is refused with this code. */
 export function refuses(what: Promise<unknown>, code: ErrorCode): Promise<void> {
   return assert.rejects(what, (error) => {

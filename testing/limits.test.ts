@@ -47,6 +47,7 @@ const crossed: Readonly<Record<keyof typeof limits, readonly [file: string, titl
   adminInvites: [inJoining, "P34 invites, inviteUses"],
   adminInviteUses: [inJoining, "P34 invites, inviteUses"],
   accounts: [inJoining, "P34 accounts: "],
+  presence: ["packages/protocol/test/presence.test.ts", "P43 presence: "],
   blocks: ["packages/server/test/blocks.test.ts", "D30 P33 blocks: "],
   invite: [inLimits, "P9 sealed, statement, invite"],
   restoring: ["packages/server/test/restoring.test.ts", "D18, D19: "],

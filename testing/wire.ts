@@ -11,6 +11,7 @@ import {
   type EventOf,
   encodeRequest,
   type Incarnation,
+  isPresent,
   MessageId,
   operations,
   protocolVersion,
@@ -23,9 +24,11 @@ import {
   SnugError,
   type SocketOperation,
   type StreamId,
+  sha256,
   signInBytes,
   socketPath,
   subprotocol,
+  takePresence,
   toBase64url,
 } from "@snug/protocol";
 import { WebSocket } from "ws";
@@ -42,6 +45,8 @@ export class Wire implements AsyncDisposable {
   readonly socket: WebSocket;
   /** Resolves with the close code. */
   readonly closed: Promise<number>;
+  /** Who is here, as far as the server has told. */
+  #present: Uint8Array = new Uint8Array();
   readonly #events: EventFrame[] = [];
   readonly #listeners = new Set<() => void>();
   readonly #answers = new Map<number, (frame: ServerFrame) => void>();
@@ -91,6 +96,11 @@ export class Wire implements AsyncDisposable {
     }
   }
 
+  /** Whether the account at this position of the directory is here, by all that has come. */
+  shows(position: number): boolean {
+    return isPresent(this.#present, position);
+  }
+
   /** Events of a name that have come and were not taken. */
   waiting(name: EventName): number {
     return this.#events.filter((event) => event.name === name).length;
@@ -103,7 +113,9 @@ export class Wire implements AsyncDisposable {
       return;
     }
     assert.equal(frame.type, "event");
-    this.#events.push(frame.event);
+    const { event } = frame;
+    if (event.name === "presence") this.#present = takePresence(this.#present, event.body.runs);
+    this.#events.push(event);
     this.#wake();
   }
 
@@ -252,4 +264,23 @@ export function letterTo(
     sealed,
     expires: null,
   };
+}
+
+/** Where a person's account stands among those of the directory, from 0. */
+export async function positionOf(wire: Wire, { account }: Pick<RawPerson, "account">): Promise<number> {
+  const accounts: string[] = [];
+  for (let from = 0; ; ) {
+    const { entries, size } = await wire.request("directory-read", { from });
+    for (const { statement, inbox } of entries) if (inbox !== null) accounts.push(await sha256(statement));
+    from += entries.length;
+    if (from >= size) break;
+  }
+  assert.ok(accounts.includes(account), "nobody of the directory");
+  return accounts.indexOf(account);
+}
+
+/** Waits until a person is seen to be here or away, and takes what was told of anybody until then. */
+export async function sees(wire: Wire, person: Pick<RawPerson, "account">, here: boolean): Promise<void> {
+  const position = await positionOf(wire, person);
+  while (wire.shows(position) !== here || wire.waiting("presence") > 0) await wire.next("presence");
 }

@@ -15,7 +15,7 @@ import { Restoring } from "../../packages/server/src/restoring.ts";
 import type { Room } from "../../packages/server/src/room.ts";
 import { makeSetupLink } from "../../packages/server/src/setupLink.ts";
 import { Connection } from "../../packages/server/src/socket/connection.ts";
-import { Connections } from "../../packages/server/src/socket/connections.ts";
+import { Connections, pingEvery } from "../../packages/server/src/socket/connections.ts";
 import { SqliteStore } from "../../packages/server/src/store/sqliteStore.ts";
 import type { Chance } from "./chance.ts";
 import type { Course } from "./course.ts";
@@ -109,7 +109,10 @@ export class House {
     const log = await DirectoryLog.open(store, this.#key);
     const now = (): number => this.now();
     const restoring = await Restoring.open(store, log, now);
-    const connections = new Connections();
+    const connections = new Connections({
+      positionOf: (account) => log.positionOf(account),
+      now: () => this.#course.now,
+    });
     log.onLeaf = (leaf) => announce(connections, leaf);
     const room: Room = {
       store,
@@ -130,7 +133,7 @@ export class House {
     if (life.over) return;
     this.#starting = null;
     const timers = [
-      setInterval(() => connections.ping(), limits.ping),
+      setInterval(() => connections.ping(), pingEvery),
       setInterval(() => void store.sweep(now()).catch(this.#report), 3_600_000),
     ];
     let end = (): void => undefined;

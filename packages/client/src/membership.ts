@@ -369,7 +369,6 @@ export class Membership {
     if (signed.incarnation !== hello.incarnation) {
       throw new Stop("forbidden", "the server signs us in to another incarnation than it greeted with");
     }
-    this.people.setOnline(signed.online);
     return signed;
   }
 
@@ -386,7 +385,7 @@ export class Membership {
   #take(event: Event): void {
     const link = this.#link;
     if (!link) return;
-    if (event.name === "presence") this.people.presence(event.body.account, event.body.online);
+    if (event.name === "presence") this.people.presence(event.body);
     else if (event.name === "library") this.#reload();
     else this.#follow(this.#handle(event, link), link);
   }
@@ -439,7 +438,7 @@ export class Membership {
   #connectionChanged(): void {
     const { state } = this.connection;
     // Who is there is the server's word of now; without a server nobody is known to be.
-    if (state.is === "offline" || state.is === "stopped") this.people.setOnline([]);
+    if (state.is === "offline" || state.is === "stopped") this.people.forgetPresence();
     if (state.is === "stopped") {
       this.outbox.end(stoppedError(state));
       // What can't be told because the store fails is still in the state.

@@ -1,6 +1,14 @@
 import { type Account, type Directory, safetyNumber } from "@snug/crypto/identity";
 import { checkInviteBinding } from "@snug/crypto/sealing";
-import { type AccountId, type Hash, SnugError, type StatementContent } from "@snug/protocol";
+import {
+  type AccountId,
+  type EventOf,
+  type Hash,
+  isPresent,
+  SnugError,
+  type StatementContent,
+  takePresence,
+} from "@snug/protocol";
 import { administrationNews } from "./administration.ts";
 import type { Person } from "./api.ts";
 import { Stop } from "./connection.ts";
@@ -26,7 +34,7 @@ export class People {
   readonly #trusted = new Map<AccountId, Trusted>();
   readonly #invites = new Map<Hash, RecordOf<"invites">>();
   readonly #made = new Set<string>();
-  #online: ReadonlySet<AccountId> = new Set();
+  #present: Uint8Array = new Uint8Array();
 
   constructor(parts: PeopleParts) {
     this.#parts = parts;
@@ -44,12 +52,12 @@ export class People {
   }
 
   list(directory: Directory): Person[] {
-    return [...directory.accounts.values()].map((account) => {
+    return [...directory.accounts.values()].map((account, position) => {
       const { trust, notice } = this.#of(account.id);
       return {
         account: account.id,
         name: account.display,
-        online: this.#online.has(account.id),
+        online: isPresent(this.#present, position),
         role: account.role,
         trust: account.id === this.#parts.room.account ? { how: "verified", by: "self" } : trust,
         removed: account.removed,
@@ -61,16 +69,15 @@ export class People {
     });
   }
 
-  setOnline(accounts: Iterable<AccountId>): void {
-    this.#online = new Set(accounts);
+  presence({ runs }: EventOf<"presence">): void {
+    this.#present = takePresence(this.#present, runs);
     this.#parts.changed();
   }
 
-  presence(account: AccountId, online: boolean): void {
-    const accounts = new Set(this.#online);
-    if (online) accounts.add(account);
-    else accounts.delete(account);
-    this.setOnline(accounts);
+  /** Without a server nobody is known to be here (C24). */
+  forgetPresence(): void {
+    this.#present = new Uint8Array();
+    this.#parts.changed();
   }
 
   /** Why nothing may be sealed to this account now, in words, or null (C15). */

@@ -11,6 +11,7 @@ export * from "./library.ts";
 export * from "./limits.ts";
 export * from "./logKeys.ts";
 export * from "./operations.ts";
+export * from "./presence.ts";
 export * from "./recovery.ts";
 export * from "./rowHash.ts";
 export * from "./rows.ts";

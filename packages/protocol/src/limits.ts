@@ -57,6 +57,8 @@ export const limits = {
   adminInviteUses: 100,
   /** Accounts of a server, those that have left among them, unless its operator says otherwise. */
   accounts: 20_000,
+  /** Bytes that say who is here, one bit for each account: a million of them, the most that an operator may allow. */
+  presence: 131_072,
   /** People whose letters one account does not take. */
   blocks: 1000,
   /** An invite's life. */

@@ -4,6 +4,7 @@ import type { ErrorCode } from "./errors.ts";
 import { AccountId, DeviceId, Hash, Incarnation, MessageId, ServerId, StreamId, TitleId } from "./ids.ts";
 import { LibraryView, TitleDetail } from "./library.ts";
 import { limits, type Rate } from "./limits.ts";
+import { PresenceRun } from "./presence.ts";
 import { Row, RowClass, RowKind } from "./rows.ts";
 
 /** The protocol's version, agreed in the first frame. */
@@ -84,7 +85,6 @@ export const operations = define({
       counters: z.array(z.strictObject({ stream: StreamId, counter: z.int().positive() })),
       /** This device's stored cursor in its inbox. */
       cursor: seq,
-      online: z.array(AccountId),
       serverName: z.string().max(255),
       /** https origins for invites, best first. */
       addresses: z.array(z.string().max(300)).max(8),
@@ -359,7 +359,8 @@ export const events = {
     entries: z.array(DirectoryEntry).max(limits.directoryPage),
     checkpoint: z.string().max(1024),
   }),
-  presence: z.strictObject({ account: AccountId, online: z.boolean() }),
+  /** Who has come and gone; the first one follows the answer to signing in, and says all. */
+  presence: z.strictObject({ runs: z.array(PresenceRun).max(limits.presence) }),
   rows: z.strictObject({ stream: StreamId, rows: z.array(Row).max(limits.rowBatch) }),
   delivered: z.strictObject({ ids: z.array(MessageId).max(256) }),
   library: z.strictObject({ revision: z.int().nonnegative() }),

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  AccountId,
   DeviceId,
   decodeRequest,
   decodeServerFrame,
@@ -111,7 +110,7 @@ test("E6: responses, errors and events come back as they were sent", () => {
     assert(frame.type === "error" && frame.number === 5);
     assert.deepEqual([frame.error.code, frame.error.message], [code, "why"]);
   }
-  const presence = { account: AccountId.parse(toBase64url(new Uint8Array(32))), online: true };
+  const presence = { runs: [{ from: 3, bits: Uint8Array.of(1, 0, 255) }] };
   assert.deepEqual(decodeServerFrame(encodeEvent("presence", presence)), {
     type: "event",
     event: { name: "presence", body: presence },

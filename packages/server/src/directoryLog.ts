@@ -49,6 +49,7 @@ export class DirectoryLog {
   #keys: LogKeys;
   readonly #owners = new Map<StreamId, AccountId>();
   readonly #inboxes = new Map<AccountId, StreamId>();
+  readonly #positions = new Map<AccountId, number>();
   #directory: Directory;
   #checkpoint = "";
   #last: Promise<unknown> = Promise.resolve();
@@ -138,6 +139,13 @@ export class DirectoryLog {
 
   inboxOf(account: AccountId): StreamId | undefined {
     return this.#inboxes.get(account);
+  }
+
+  /** Which of all accounts it is, in the order in which the log has them, from 0. Throws SnugError `not-found`. */
+  positionOf(account: AccountId): number {
+    const position = this.#positions.get(account);
+    if (position === undefined) throw new SnugError("not-found", "nobody here has this account");
+    return position;
   }
 
   /** Lets an account in by an invite whose maker is `inviter` (null: by the setup link). The same genesis twice is one join. */
@@ -309,6 +317,7 @@ export class DirectoryLog {
   #setInbox(account: AccountId, inbox: StreamId): void {
     this.#owners.set(inbox, account);
     this.#inboxes.set(account, inbox);
+    this.#positions.set(account, this.#positions.size);
   }
 
   async #sign({ server, size, tree, logKeys }: Directory): Promise<string> {

@@ -11,6 +11,9 @@ import type { Pair } from "./tls/identity.ts";
 /** The first byte of a TLS handshake record (RFC 8446 §5.1); no HTTP method begins with it. */
 const tlsHandshake = 0x16;
 
+/** Connections that are looked at in one turn of the loop: thousands who come at once leave turns for those who are there. */
+const takenAtOnce = 16;
+
 /** Both servers behind one port. Neither listens itself. */
 export interface Listeners {
   readonly plain: HttpServer;
@@ -90,7 +93,7 @@ export class Port implements AsyncDisposable {
   readonly #front: Server;
   readonly #sockets = new Set<Socket>();
   readonly #ended = { received: 0, sent: 0 };
-  #early: Socket[] = [];
+  #waiting: Socket[] = [];
   readonly #places = new Places(limits.sockets);
   readonly #isCounted: (peer: string) => boolean;
   #listeners: Listeners | undefined;
@@ -110,7 +113,7 @@ export class Port implements AsyncDisposable {
     const bound = new Port(front, isCounted);
     await new Promise<void>((resolve, reject) => {
       front.once("error", (cause: NodeJS.ErrnoException) => reject(bindError(cause, host, port)));
-      front.listen({ host, port, backlog: 1024 }, resolve);
+      front.listen({ host, port, backlog: 4096 }, resolve);
     });
     return bound;
   }
@@ -133,9 +136,12 @@ export class Port implements AsyncDisposable {
   /** Connections that came while the server was starting are served first. */
   open(listeners: Listeners): void {
     this.#listeners = listeners;
-    const early = this.#early;
-    this.#early = [];
-    for (const socket of early) this.#sort(socket, listeners);
+    this.#takeSome(listeners);
+  }
+
+  #takeSome(listeners: Listeners): void {
+    for (const socket of this.#waiting.splice(0, takenAtOnce)) this.#sort(socket, listeners);
+    if (this.#waiting.length > 0) setImmediate(() => this.#takeSome(listeners));
   }
 
   #take(socket: Socket): void {
@@ -156,11 +162,12 @@ export class Port implements AsyncDisposable {
     });
     // A connection that breaks says so by its close; nobody else listens until a server has it.
     socket.on("error", () => socket.destroy());
-    if (this.#listeners) this.#sort(socket, this.#listeners);
-    else this.#early.push(socket);
+    const listeners = this.#listeners;
+    if (this.#waiting.push(socket) === 1 && listeners) setImmediate(() => this.#takeSome(listeners));
   }
 
   #sort(socket: Socket, listeners: Listeners): void {
+    if (socket.destroyed) return;
     const silent = setTimeout(() => socket.destroy(), limits.authenticate);
     socket.on("close", () => clearTimeout(silent));
     const onReadable = (): void => {

@@ -25,7 +25,7 @@ import { Restoring } from "./restoring.ts";
 import type { Room } from "./room.ts";
 import { type LinkFacts, leaveFacts, makeSetupLink, removeFacts } from "./setupLink.ts";
 import { Site } from "./site.ts";
-import { Connections } from "./socket/connections.ts";
+import { Connections, pingEvery } from "./socket/connections.ts";
 import { Upgrades } from "./socket/upgrades.ts";
 import { StartError } from "./startError.ts";
 import { isFault } from "./store/faults.ts";
@@ -309,7 +309,10 @@ function makeRoom(of: {
 }): Room {
   const { store, log, restoring, blocks, library, site, addresses, authority, metrics } = of;
   const now = (): number => Date.now();
-  const connections = new Connections();
+  const connections = new Connections({
+    positionOf: (account) => log.positionOf(account),
+    now: () => performance.now(),
+  });
   log.onLeaf = (leaf) => announce(connections, leaf);
   restoring.onOpened = () => connections.broadcast("restored", {});
   library.onChange((revision) => connections.broadcast("library", { revision }));
@@ -326,7 +329,7 @@ function makeRoom(of: {
 /** Pings links and forgets what has expired, until disposed. */
 function keepTime(room: Room, report: (cause: unknown) => void): Disposable {
   const timers = [
-    setInterval(() => room.connections.ping(), limits.ping),
+    setInterval(() => room.connections.ping(), pingEvery),
     setInterval(() => room.restoring.look().catch(report), limits.ping),
     setInterval(() => room.store.sweep(room.now()).catch(report), sweepEvery),
   ];

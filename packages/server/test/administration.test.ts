@@ -18,6 +18,7 @@ import {
   type RawDevice,
   type RawInvite,
   type RawPerson,
+  sees,
   signInRaw,
   type Wire,
 } from "../../../testing/wire.ts";
@@ -85,6 +86,7 @@ test("P22 I25: a removed account has no connection, token, cookie, grant or invi
   await using byAlice = await alice.connect();
   await using byCarol = await carol.connect();
   const passes = await passesOf(server, { ...bob.created });
+  await sees(byCarol, bob, true);
   assert.deepEqual(await answers(server, passes), open);
   const statement = await statementOf({ server, wire: byAlice, person: alice }, "account-remove", {
     account: bob.account,
@@ -95,8 +97,7 @@ test("P22 I25: a removed account has no connection, token, cookie, grant or invi
   await refused({ code: "invite-invalid" }, joinByInvite(server, "eve", passes.invite));
   const pushed = await byCarol.next("directory");
   assert.deepEqual([pushed.from, pushed.entries[0]?.statement], [index, statement]);
-  assert.deepEqual(await byCarol.next("presence"), { account: bob.account, online: true });
-  assert.deepEqual(await byCarol.next("presence"), { account: bob.account, online: false });
+  await sees(byCarol, bob, false);
   await refused({ code: "policy" }, byCarol.request("submit", letterTo(bob.inbox, 1)));
   // P7: nothing tells a removed account from one that never was.
   const refusal = { code: "unauthenticated" as const, message: await strangersRefusal(server, carol) };

@@ -11,7 +11,14 @@ import {
   StreamId,
 } from "@snug/protocol";
 import { bootServer } from "../../../testing/server.ts";
-import { joinRaw, letterTo, type RawPerson, type Wire, type WireServer } from "../../../testing/wire.ts";
+import {
+  joinRaw,
+  letterTo,
+  type RawPerson,
+  sees,
+  type Wire,
+  type WireServer,
+} from "../../../testing/wire.ts";
 import { refused } from "./refused.ts";
 
 /** Signs in and reads the own inbox from a cursor. */
@@ -157,9 +164,9 @@ test("R13 D10: who does not read stalls nobody, is let go, and resumes from its 
   for (let counter = 1; counter <= count; counter++) {
     await wire.request("submit", letterTo(bob.inbox, counter, large));
   }
-  await wire.next("presence");
+  await sees(wire, bob, true);
   mock.timers.tick(limits.stalled);
-  assert.deepEqual(await wire.next("presence"), { account: bob.account, online: false });
+  await sees(wire, bob, false);
   stalled.socket.resume();
   assert.equal(await stalled.closed, closeCodes.readsTooSlowly);
   await using again = await openInbox(bob, 1);
@@ -172,7 +179,7 @@ test("R7 P15: a dead socket holds up nobody who joins, and is let go when a push
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
   await using wire = await alice.connect();
   await using stalled = await openInbox(bob);
-  await wire.next("presence");
+  await sees(wire, bob, true);
   stalled.socket.pause();
   const large = new Uint8Array(limits.sealed).fill(7);
   for (let counter = 1; counter <= 60; counter++) {
@@ -183,7 +190,7 @@ test("R7 P15: a dead socket holds up nobody who joins, and is let go when a push
     assert.ok(others < 10, "the stalled connection was not let go");
     await joinRaw(server, `carol${others}`);
   }
-  assert.deepEqual(await wire.next("presence"), { account: bob.account, online: false });
+  await sees(wire, bob, false);
 });
 
 test("D14: what waits for one account, and of one sender, is bounded; the error comes before any acknowledgement", async () => {

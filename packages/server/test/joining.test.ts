@@ -23,6 +23,7 @@ import {
   toBase64url,
 } from "@snug/protocol";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
+import { addDevice } from "../../../testing/statements.ts";
 import {
   inviteRaw,
   joinByInvite,
@@ -31,6 +32,8 @@ import {
   post,
   postJoin,
   type RawPerson,
+  sees,
+  signInRaw,
   type Wire,
 } from "../../../testing/wire.ts";
 import { requestSetupLink, StartError } from "../src/index.ts";
@@ -186,17 +189,26 @@ test("P14: every statement is pushed with a checkpoint that covers it; the log r
   assert.deepEqual([opened.size, opened.root], [2, await rootOf(directory.tree)]);
 });
 
-test("R5 R6 P13: presence is counted by account, begins with sign-in and ends at once with the close", async () => {
+test("R5 R6 P13: presence is counted by account, begins with sign-in and ends at once with the close; who comes is told of all", async () => {
   await using server = await bootServer();
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  const bobsOther = await addDevice(server, bob);
   await using wire = await alice.connect();
-  assert.deepEqual(wire.signedIn.online, [alice.account]);
+  await sees(wire, alice, true);
+  assert.equal(wire.shows(1), false);
   const fromBob = await bob.connect();
-  assert.deepEqual(new Set(fromBob.signedIn.online), new Set([alice.account, bob.account]));
-  assert.deepEqual(await wire.next("presence"), { account: bob.account, online: true });
+  await sees(fromBob, alice, true);
+  await sees(fromBob, bob, true);
+  await sees(wire, bob, true);
+  await using second = await signInRaw(server, bobsOther);
+  await sees(second, bob, true);
   // R5: no QUIT, no close frame: the connection just breaks.
   fromBob.socket.terminate();
-  assert.deepEqual(await wire.next("presence"), { account: bob.account, online: false });
+  await fromBob.closed;
+  assert.equal((await wire.request("directory-read", { from: 0 })).size, 3);
+  assert.equal(wire.shows(1), true);
+  second.socket.terminate();
+  await sees(wire, bob, false);
 });
 
 test("P22: leaving ends connections, tokens and invites at once; letters to who left are refused", async () => {

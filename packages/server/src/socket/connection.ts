@@ -316,6 +316,7 @@ export class Connection implements Present {
       this.#room.connections.add(this, principal.account, principal.device);
       // After the directory was looked at for the last time and before anything else can be pushed.
       this.#write(encodeResponse(request.number, respond()));
+      this.#room.connections.greet(this);
     } catch (cause) {
       if (!(cause instanceof SnugError)) throw cause;
       this.#answerError(request.number, cause);

@@ -4,9 +4,11 @@ import {
   type EventName,
   type EventOf,
   encodeEvent,
+  limits,
   type MessageId,
   type Row,
 } from "@snug/protocol";
+import { Presence } from "./presence.ts";
 
 /** One signed-in device's connection, as the others see it. */
 export interface Present {
@@ -19,15 +21,34 @@ export interface Present {
   close(why: "replaced" | "signedOut" | "goingAway"): void;
 }
 
+/**
+ * For each connection, so long is waited between two tellings of who has come and gone: telling n of them takes about
+ * a tenth of it. ms
+ */
+const tellEvery = 0.1;
+/** To so many a frame for everybody goes at a time: what others have to do comes in between. */
+const pushedAtOnce = 256;
+/** Links are asked for a sign of life in turns, not all at once: one turn each {@link pingEvery}. */
+const pingTurns = 16;
+export const pingEvery: number = limits.ping / pingTurns;
+
 /** Everybody who is signed in now, by device. */
 export class Connections {
+  readonly #positionOf: (account: AccountId) => number;
+  readonly #now: () => number;
+  readonly #presence = new Presence();
+  #told = Number.NEGATIVE_INFINITY;
+  #telling: NodeJS.Timeout | undefined;
+  #pushing: { readonly frame: Uint8Array; readonly to: Present[] }[] = [];
+  #turn = 0;
   readonly #byDevice = new Map<DeviceId, Present>();
   readonly #byAccount = new Map<AccountId, Set<Present>>();
   readonly #fresh = new Map<AccountId, Row[]>();
 
-  /** Accounts with at least one connection. */
-  online(): AccountId[] {
-    return [...this.#byAccount.keys()];
+  /** `positionOf`: which of the directory log's accounts it is, from 0. `now`: ms of a clock that nobody sets. */
+  constructor(of: { readonly positionOf: (account: AccountId) => number; readonly now: () => number }) {
+    this.#positionOf = of.positionOf;
+    this.#now = of.now;
   }
 
   /** How many devices are signed in. */
@@ -39,20 +60,41 @@ export class Connections {
   add(connection: Present, account: AccountId, device: DeviceId): void {
     const older = this.#byDevice.get(device);
     const present = this.#byAccount.get(account);
-    // To the others: the newcomer reads who is online in its answer.
-    if (!present) this.broadcast("presence", { account, online: true });
+    // To the others: the newcomer is told of everybody.
+    if (!present) this.#isHere(account, true);
     this.#byAccount.set(account, (present ?? new Set()).add(connection));
     this.#byDevice.set(device, connection);
     older?.close("replaced");
   }
 
-  /** Forgets a closed connection; the account is offline at once when it was the last. */
+  /** Tells a newcomer who is here, as far as the others were told. */
+  greet(connection: Present): void {
+    connection.push(this.#presence.whole);
+  }
+
+  /** Forgets a closed connection; the account is away when it was the last. */
   remove(connection: Present, account: AccountId, device: DeviceId): void {
     if (this.#byDevice.get(device) === connection) this.#byDevice.delete(device);
     const present = this.#byAccount.get(account);
     if (!present?.delete(connection) || present.size > 0) return;
     this.#byAccount.delete(account);
-    this.broadcast("presence", { account, online: false });
+    this.#isHere(account, false);
+  }
+
+  /** At once, or when it is time again: what came meanwhile travels together, and costs no more than one of it. */
+  #isHere(account: AccountId, here: boolean): void {
+    this.#presence.set(this.#positionOf(account), here);
+    if (this.#telling) return;
+    const wait = this.#told + this.size * tellEvery - this.#now();
+    if (wait <= 0) this.#tell();
+    else this.#telling = setTimeout(() => this.#tell(), wait).unref();
+  }
+
+  #tell(): void {
+    this.#telling = undefined;
+    this.#told = this.#now();
+    const frame = this.#presence.changes();
+    if (frame) this.#pushAll(frame);
   }
 
   ofDevice(device: DeviceId): Present | undefined {
@@ -61,13 +103,30 @@ export class Connections {
 
   /** To everybody signed in; encoded once. */
   broadcast<N extends EventName>(name: N, body: EventOf<N>): void {
-    const frame = encodeEvent(name, body);
-    for (const connection of this.#byDevice.values()) connection.push(frame);
+    this.#pushAll(encodeEvent(name, body));
   }
 
-  /** Asks every link whether it lives. */
+  /** To those who are here now, each frame behind the one before. */
+  #pushAll(frame: Uint8Array): void {
+    this.#pushing.push({ frame, to: [...this.#byDevice.values()] });
+    if (this.#pushing.length === 1) this.#pushSome();
+  }
+
+  #pushSome(): void {
+    const [first] = this.#pushing;
+    if (!first) return;
+    for (const connection of first.to.splice(0, pushedAtOnce)) connection.push(first.frame);
+    if (first.to.length === 0) this.#pushing.shift();
+    if (this.#pushing.length > 0) setImmediate(() => this.#pushSome());
+  }
+
+  /** Asks the links whose turn it is whether they live: each once in `limits.ping`. */
   ping(): void {
-    for (const connection of this.#byDevice.values()) connection.ping();
+    this.#turn = (this.#turn + 1) % pingTurns;
+    for (const [device, connection] of this.#byDevice) {
+      // Device ids are random, and so are their letters.
+      if (device.charCodeAt(0) % pingTurns === this.#turn) connection.ping();
+    }
   }
 
   closeAll(): void {

@@ -1,6 +1,5 @@
 import { verifySignIn } from "@snug/crypto/identity";
 import {
-  type AccountId,
   type DeviceId,
   type Ed25519Public,
   protocolVersion,
@@ -53,7 +52,6 @@ export async function signIn(room: Room, nonce: Uint8Array, body: RequestOf<"sig
       role: account.role,
       inbox,
       ...stored,
-      online: onlineWith(room, body.account),
       ...room.facts,
       restored: room.restoring.restored,
     }),
@@ -71,8 +69,4 @@ async function readStored(
 ): Promise<Pick<ResponseOf<"sign-in">, "counters" | "cursor">> {
   const [counters, cursor] = await Promise.all([store.counters(device), store.cursor(device, inbox)]);
   return { counters: [...counters], cursor };
-}
-
-function onlineWith(room: Room, account: AccountId): AccountId[] {
-  return [...new Set([...room.connections.online(), account])];
 }

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
+import {
+  AccountId,
+  DeviceId,
+  decodeServerFrame,
+  isPresent,
+  limits,
+  randomId,
+  takePresence,
+  toBase64url,
+} from "@snug/protocol";
+import { Port } from "../src/port.ts";
+import { Connections, type Present, pingEvery } from "../src/socket/connections.ts";
+
+/** Somebody at a position of the directory, with a connection that keeps what it is sent. */
+class Guest implements Present {
+  readonly account: AccountId;
+  readonly device: DeviceId = randomId(DeviceId);
+  readonly frames: Uint8Array[] = [];
+  pings = 0;
+
+  constructor(position: number) {
+    const bytes = new Uint8Array(32);
+    new DataView(bytes.buffer).setUint32(0, position);
+    this.account = AccountId.parse(toBase64url(bytes));
+  }
+
+  push(frame: Uint8Array): void {
+    this.frames.push(frame);
+  }
+
+  readonly appended = (): undefined => undefined;
+
+  ping(): void {
+    this.pings++;
+  }
+
+  readonly close = (): undefined => undefined;
+
+  /** By all that was pushed. */
+  sees(position: number): boolean {
+    let bits: Uint8Array = new Uint8Array();
+    for (const frame of this.frames) {
+      const decoded = decodeServerFrame(frame);
+      assert.ok(decoded.type === "event" && decoded.event.name === "presence");
+      bits = takePresence(bits, decoded.event.body.runs);
+    }
+    return isPresent(bits, position);
+  }
+}
+
+class Lobby {
+  readonly guests: readonly Guest[];
+  readonly connections: Connections;
+  now = 0;
+
+  constructor(size: number) {
+    this.guests = Array.from({ length: size }, (_, position) => new Guest(position));
+    const positions = new Map(this.guests.map(({ account }, position) => [account, position]));
+    this.connections = new Connections({
+      positionOf: (account) => positions.get(account) ?? Number.NaN,
+      now: () => this.now,
+    });
+  }
+
+  comes(guest: Guest): void {
+    this.connections.add(guest, guest.account, guest.device);
+    this.connections.greet(guest);
+  }
+
+  goes(guest: Guest): void {
+    this.connections.remove(guest, guest.account, guest.device);
+  }
+}
+
+test("P43: thousands who come at once are told in few frames, made once for all; nobody misses anybody", async ({
+  mock,
+}) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const size = 3000;
+  const lobby = new Lobby(size);
+  const turns = Math.ceil(size / 256);
+  const wait = async (ms: number): Promise<void> => {
+    lobby.now += ms;
+    mock.timers.tick(ms);
+    for (let turn = 0; turn < turns; turn++) await setImmediate();
+  };
+  for (const guest of lobby.guests) lobby.comes(guest);
+  await wait(size / 10);
+  const [first, second] = lobby.guests;
+  assert.ok(first && second);
+  // The greeting, and one frame with all who came since.
+  for (const { frames } of lobby.guests) assert.equal(frames.length, 2);
+  for (const { frames } of lobby.guests) assert.equal(frames[1], first.frames[1]);
+  for (const guest of lobby.guests) for (const at of [0, 1, 1499, size - 1]) assert.ok(guest.sees(at));
+  // Who comes before it was told that somebody has gone, and hears of it with the others.
+  await wait(size / 10);
+  lobby.goes(first);
+  assert.equal(second.frames.length, 3, "one who goes in a quiet room is told of at once");
+  lobby.goes(second);
+  lobby.comes(first);
+  await wait(size / 10 - 1);
+  assert.equal(first.sees(1), true);
+  await wait(1);
+  for (const guest of lobby.guests) {
+    if (guest === second) continue;
+    assert.deepEqual([guest.sees(0), guest.sees(1)], [true, false]);
+  }
+  // What is taken back before it is told is not told.
+  const third = lobby.guests[2];
+  assert.ok(third);
+  lobby.goes(third);
+  await wait(size / 10);
+  const told = first.frames.length;
+  lobby.comes(second);
+  lobby.comes(third);
+  lobby.goes(third);
+  await wait(size / 10);
+  assert.equal(first.frames.length, told + 1);
+  assert.deepEqual([first.sees(1), first.sees(2)], [true, false]);
+});
+
+test("P13: each link is asked for a sign of life once in 20 s, not all of them at the same moment", () => {
+  const lobby = new Lobby(500);
+  for (const guest of lobby.guests) lobby.comes(guest);
+  let most = 0;
+  for (let passed = 0; passed < limits.ping; passed += pingEvery) {
+    const before = lobby.guests.filter(({ pings }) => pings > 0).length;
+    lobby.connections.ping();
+    most = Math.max(most, lobby.guests.filter(({ pings }) => pings > 0).length - before);
+  }
+  assert.ok(lobby.guests.every(({ pings }) => pings === 1));
+  assert.ok(most < 200, `${most} at once`);
+});
+
+test("P44: of many connections that come at once, 16 are looked at in one turn of the loop", async () => {
+  await using port = await Port.bind("127.0.0.1", 0, () => false);
+  const callers = await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      const socket = connect(port.number, "127.0.0.1");
+      socket.on("error", () => socket.destroy());
+      await once(socket, "connect");
+      socket.write("G");
+      return socket;
+    }),
+  );
+  // Every one of them waits in the server by now.
+  while (port.traffic().received < callers.length) await setImmediate();
+  const listeners = { plain: createServer(), tls: createTlsServer() };
+  let taken = 0;
+  listeners.plain.on("connection", () => taken++);
+  port.open(listeners);
+  for (let turns = 2; taken < callers.length; turns++) {
+    await setImmediate();
+    assert.ok(taken <= 16 * turns, `${taken} in ${turns} turns`);
+  }
+  for (const socket of callers) socket.destroy();
+});
