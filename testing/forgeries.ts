@@ -19,6 +19,7 @@ import {
   textContent,
   toBase64url,
 } from "@snug/protocol";
+import { accountIn } from "./statements.ts";
 
 /** Keys of the server's own: what it signs with in the place of somebody whose keys it lacks. */
 export async function ownKeys(): Promise<{ readonly device: CryptoKey; readonly signing: CryptoKey }> {
@@ -40,9 +41,9 @@ export async function forgeLetter(of: {
   readonly text: string;
 }): Promise<Row> {
   const { directory, from, to } = of;
-  const recipient = accountOf(directory, to);
+  const recipient = accountIn(directory, to);
   const device = of.device ?? randomId(DeviceIds);
-  const deviceKeyId = accountOf(directory, from).devices.get(device)?.keyId ?? ("A".repeat(43) as KeyId);
+  const deviceKeyId = accountIn(directory, from).devices.get(device)?.keyId ?? ("A".repeat(43) as KeyId);
   const id = randomId(MessageId);
   const counter = of.like.counter + 1;
   const sealed = await sealLetter({
@@ -54,18 +55,9 @@ export async function forgeLetter(of: {
   return { ...of.like, account: from, device, id, counter, sealed };
 }
 
-function accountOf(
-  directory: Directory,
-  id: AccountId,
-): NonNullable<ReturnType<Directory["accounts"]["get"]>> {
-  const account = directory.accounts.get(id);
-  assert.ok(account);
-  return account;
-}
-
 /** The device that somebody joined with. */
 export function deviceOf(directory: Directory, id: AccountId): DeviceId {
-  const [device] = accountOf(directory, id).devices.keys();
+  const [device] = accountIn(directory, id).devices.keys();
   assert.ok(device);
   return device;
 }
@@ -90,7 +82,7 @@ export async function sealAnew(of: {
 }
 
 /** Any bytes as a compact JWE (RFC 7516 §3.1) to somebody's key. */
-async function sealBytes(
+export async function sealBytes(
   bytes: Uint8Array<ArrayBuffer>,
   of: { readonly to: { readonly keyId: KeyId; readonly key: RsaPublic }; readonly typ?: string },
 ): Promise<Uint8Array<ArrayBuffer>> {
@@ -116,7 +108,7 @@ export async function forgeStatement<K extends StatementKind>(
   kind: K,
   body: StatementBody<K>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { signingKeyId } = accountOf(of.directory, of.account);
+  const { signingKeyId } = accountIn(of.directory, of.account);
   const head = nextHead(of.directory, of.account, Date.now());
   return signStatement({ key: of.key, keyId: signingKeyId, head, kind, body });
 }

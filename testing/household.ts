@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setDefaultCACertificates } from "node:tls";
-import { applyStatement, type Directory, emptyDirectory, sealingKeyOf } from "@snug/crypto/identity";
+import { type Directory, sealingKeyOf } from "@snug/crypto/identity";
 import { sealLetter } from "@snug/crypto/sealing";
 import {
   type ErrorCode,
@@ -109,28 +109,19 @@ export class Household implements AsyncDisposable {
     return wire;
   }
 
-  async readDirectory(wire: Wire): Promise<Directory> {
-    let directory = emptyDirectory(this.room.serverId);
-    for (let from = 0; ; ) {
-      const { entries, size } = await wire.request("directory-read", { from });
-      for (const { statement } of entries) ({ directory } = await applyStatement(directory, statement));
-      from += entries.length;
-      if (from === size) return directory;
-    }
-  }
-
-  /** The next letter of one person, who claims inside the seal to be `claiming`. */
+  /** The next letter of one person, who claims inside the seal to be `claiming`, and whose key `keyOf` is to have signed it. */
   async sealed(of: {
     readonly directory: Directory;
     readonly text: string;
     readonly from: RawPerson;
     readonly claiming: RawPerson;
+    readonly keyOf: RawPerson;
     readonly to: RawPerson;
   }): Promise<RequestOf<"submit">> {
-    const { directory, from, claiming, to } = of;
+    const { directory, from, claiming, keyOf, to } = of;
     const letter = this.next(from, to);
     const account = directory.accounts.get(to.account);
-    const device = directory.accounts.get(claiming.account)?.devices.get(claiming.created.device);
+    const device = directory.accounts.get(keyOf.account)?.devices.get(keyOf.created.device);
     assert.ok(account && device);
     const { id, counter } = letter;
     const sealed = await sealLetter({

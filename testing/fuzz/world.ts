@@ -105,8 +105,7 @@ export async function makeWorld(): Promise<World> {
     letterKeys: {
       signing: alice.keys.device,
       signingId: letter.letter.from.deviceKeyId,
-      sealing: letter.letter.to.key,
-      sealingId: letter.letter.to.keyId,
+      to: letter.letter.to,
     },
     opener: openerOf(room, "Bob"),
     link: encodeInviteLink({
