@@ -71,6 +71,16 @@ export class ServerDisk implements Disposable {
     let waiting: WriteCall[] = [];
     let busy = false;
     let closed: (() => void) | null = null;
+    let kept = false;
+    /** As the real writer's timer does. */
+    const keepCursors = (): void => {
+      if (kept || !writes.heads.moved) return;
+      kept = true;
+      this.#course.after(250, () => {
+        kept = false;
+        if (this.#open.has(database)) commitBatch(database, writes, { calls: [], cursorsToo: true });
+      });
+    };
     const next = (): void => {
       busy = waiting.length > 0;
       if (!busy) {
@@ -82,9 +92,10 @@ export class ServerDisk implements Disposable {
       this.#course.after(this.#delay(), () => {
         if (!power.on) return;
         this.#watcher.before(calls);
-        const results = commitBatch(database, writes, calls);
+        const results = commitBatch(database, writes, { calls });
         this.#course.trace("disk", `${calls.map(({ name }) => name).join(" ")}${failed(results)}`);
         this.#watcher.committed(calls, results);
+        keepCursors();
         this.#course.after(this.#delay(), () => {
           if (!power.on) return;
           this.#watcher.told(results);
@@ -103,6 +114,7 @@ export class ServerDisk implements Disposable {
         new Promise((resolve) => {
           closed = () => {
             this.#open.delete(database);
+            commitBatch(database, writes, { calls: [], cursorsToo: true });
             database.close();
             resolve();
           };

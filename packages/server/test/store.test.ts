@@ -9,7 +9,7 @@ import { StartError } from "../src/startError.ts";
 import { faultOf } from "../src/store/faults.ts";
 import { makeDatabase, upgradeDatabase } from "../src/store/schema.ts";
 import { SqliteStore } from "../src/store/sqliteStore.ts";
-import { type StoreUnderTest, storeContract } from "./storeContract.ts";
+import { addPerson, roomy, rowFrom, type StoreUnderTest, storeContract } from "./storeContract.ts";
 
 async function makeSqlite(): Promise<StoreUnderTest & { readonly path: string }> {
   const folder = await mkdtemp(join(tmpdir(), "snug-store-"));
@@ -23,6 +23,24 @@ async function makeSqlite(): Promise<StoreUnderTest & { readonly path: string }>
 }
 
 storeContract("SQLite", makeSqlite);
+
+test("D9: a moved cursor is in the database soon, also when nothing else is written", async (t) => {
+  await using under = await makeSqlite();
+  await using store = await under.open();
+  const [alice, bob] = [await addPerson(store, 0), await addPerson(store, 1)];
+  const row = rowFrom(alice, bob, 1);
+  await store.append(row, roomy);
+  const told = await store.moveCursor(bob.device, bob.inbox, 1);
+  assert.deepEqual(told, [{ account: alice.account, id: row.id }]);
+  using reader = new DatabaseSync(under.path, { readOnly: true });
+  await t.waitFor(
+    () => {
+      const found = reader.prepare("SELECT seq, delivered FROM cursors, streams WHERE delivered > 0").get();
+      assert.deepEqual({ ...found }, { seq: 1, delivered: 1 });
+    },
+    { timeout: 30_000 },
+  );
+});
 
 test("D7: an unexpected fault fails its whole batch, and nothing of it is there", async () => {
   await using under = await makeSqlite();

@@ -25,7 +25,7 @@ export interface StoreUnderTest extends AsyncDisposable {
   open(): Promise<Store>;
 }
 
-const roomy: Quota = { rows: 100, bytes: 1_000_000, senderRows: 100, senderBytes: 1_000_000 };
+export const roomy: Quota = { rows: 100, bytes: 1_000_000, senderRows: 100, senderBytes: 1_000_000 };
 const now = 1_700_000_000_000;
 const day = 24 * 3_600_000;
 
@@ -40,7 +40,7 @@ interface Person {
 }
 
 /** An account with one device and an inbox, as leaf `index` of the log. */
-async function addPerson(store: Store, index: number): Promise<Person> {
+export async function addPerson(store: Store, index: number): Promise<Person> {
   const invite = random256(Hash);
   await store.addInvite(
     { hash: invite, account: random256(AccountId), usesLeft: 1, created: now, expires: now + day },
@@ -64,7 +64,7 @@ function bytes(length: number): Uint8Array<ArrayBuffer> {
   return crypto.getRandomValues(new Uint8Array(length));
 }
 
-function rowFrom(sender: Person, to: Person, counter: number, change: Partial<NewRow> = {}): NewRow {
+export function rowFrom(sender: Person, to: Person, counter: number, change: Partial<NewRow> = {}): NewRow {
   const { account, device } = sender;
   const id = randomId(MessageId);
   return {
@@ -304,6 +304,30 @@ const owed: Readonly<Record<string, Owed>> = {
     await refuses("not-found", store.moveCursor(bob.device, randomId(StreamId), 0));
   },
 
+  "D9: what a cursor has covered stays so behind a batch that failed, and behind a device that ended": async (
+    store,
+    alice,
+    bob,
+  ) => {
+    const tablet = randomId(DeviceId);
+    const change = { index: 2, account: bob.account, statement: bytes(50), checkpoint: "three", now };
+    await store.addStatement(change, { addedDevices: [tablet], endedDevices: [], endedInvites: null });
+    const [first, second] = [rowFrom(alice, bob, 1), rowFrom(alice, bob, 2)];
+    for (const row of [first, second]) await store.append(row, roomy);
+    await store.moveCursor(bob.device, bob.inbox, 2);
+    await store.moveCursor(tablet, bob.inbox, 1);
+    const broken = { ...rowFrom(alice, bob, 3), kind: null } as unknown as NewRow;
+    await assert.rejects(store.append(broken, roomy));
+    const cursors = (): Promise<number[]> =>
+      Promise.all([bob.device, tablet].map((device) => store.cursor(device, bob.inbox)));
+    assert.deepEqual(await cursors(), [2, 1]);
+    assert.deepEqual(await store.delivered(alice.account, [first.id, second.id]), [first.id]);
+    const end = { ...change, index: 3, checkpoint: "four" };
+    await store.addStatement(end, { addedDevices: [], endedDevices: [tablet], endedInvites: null });
+    const told = await store.moveCursor(bob.device, bob.inbox, 2);
+    assert.deepEqual(told, [{ account: alice.account, id: second.id }]);
+  },
+
   "D10: pages end at the byte bound, and a row larger than it comes alone": async (store, alice, bob) => {
     for (const counter of [1, 2, 3]) await store.append(rowFrom(alice, bob, counter), roomy);
     const seqs = async (after: number, most: number): Promise<number[]> =>
@@ -511,6 +535,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
       incarnation = store.incarnation;
       const [alice, bob] = [await addPerson(store, 0), await addPerson(store, 1)];
       await store.append(rowFrom(alice, bob, 1), roomy);
+      await store.moveCursor(bob.device, bob.inbox, 1);
       people = [alice, bob];
     }
     await using store = await under.open();
@@ -518,6 +543,7 @@ export function storeContract(name: string, make: () => Promise<StoreUnderTest>)
     assert.ok(alice && bob);
     assert.equal(store.incarnation, incarnation);
     assert.equal(await store.head(bob.inbox), 1);
+    assert.equal(await store.cursor(bob.device, bob.inbox), 1);
     assert.deepEqual(await store.checkpoint(), { text: "checkpoint 1", size: 2 });
     assert.equal((await store.append(rowFrom(alice, bob, 2), roomy)).seq, 2);
   });

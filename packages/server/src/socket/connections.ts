@@ -43,7 +43,7 @@ export class Connections {
   #turn = 0;
   readonly #byDevice = new Map<DeviceId, Present>();
   readonly #byAccount = new Map<AccountId, Set<Present>>();
-  readonly #fresh = new Map<AccountId, Row[]>();
+  #fresh = new Map<AccountId, Row[]>();
 
   /** `positionOf`: which of the directory log's accounts it is, from 0. `now`: ms of a clock that nobody sets. */
   constructor(of: { readonly positionOf: (account: AccountId) => number; readonly now: () => number }) {
@@ -147,8 +147,9 @@ export class Connections {
   }
 
   #deliver(): void {
-    const fresh = [...this.#fresh];
-    this.#fresh.clear();
+    const fresh = this.#fresh;
+    // Not cleared: a cleared map's former table keeps its rows until the next full collection.
+    this.#fresh = new Map();
     for (const [owner, rows] of fresh) {
       for (const connection of this.#byAccount.get(owner) ?? []) connection.appended(rows);
     }

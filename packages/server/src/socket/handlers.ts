@@ -1,5 +1,4 @@
 import {
-  type AccountId,
   limits,
   type RequestOf,
   type ResponseOf,
@@ -83,7 +82,7 @@ export const handlers: Handlers = {
   async "stream-cursor"({ room, principal }, { stream, incarnation, seq }) {
     mustOwn(room, principal, stream);
     mustBeCurrent(room, incarnation);
-    await tellDelivered(room, await room.store.moveCursor(principal.device, stream, seq));
+    tellDelivered(room, await room.store.moveCursor(principal.device, stream, seq));
     return {};
   },
 
@@ -229,11 +228,12 @@ function mustBeCurrent(room: Room, incarnation: string): void {
 }
 
 /** Tells senders which of their messages have now reached everybody they were for. */
-async function tellDelivered(room: Room, arrived: readonly MessageRef[]): Promise<void> {
-  const bySender = new Map<AccountId, MessageRef["id"][]>();
-  for (const { account, id } of arrived) bySender.set(account, [...(bySender.get(account) ?? []), id]);
-  for (const [account, ids] of bySender) {
-    const delivered = await room.store.delivered(account, ids);
-    if (delivered.length > 0) room.connections.delivered(account, delivered);
+function tellDelivered(room: Room, arrived: readonly MessageRef[]): void {
+  const bySender = Map.groupBy(arrived, ({ account }) => account);
+  for (const [account, messages] of bySender) {
+    room.connections.delivered(
+      account,
+      messages.map(({ id }) => id),
+    );
   }
 }

@@ -85,8 +85,8 @@ export class RestoredWrites {
   readonly #sql: Sql;
   readonly #incarnation: Incarnation;
 
-  constructor(database: DatabaseSync, incarnation: Incarnation) {
-    this.#sql = new Sql(database);
+  constructor(sql: Sql, incarnation: Incarnation) {
+    this.#sql = sql;
     this.#incarnation = incarnation;
   }
 

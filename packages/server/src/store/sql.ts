@@ -19,7 +19,7 @@ export class Sql {
     return this.#prepare(sql).all(...values);
   }
 
-  run(sql: string, ...values: SQLInputValue[]): { lastInsertRowid: number | bigint } {
+  run(sql: string, ...values: SQLInputValue[]): ReturnType<StatementSync["run"]> {
     return this.#prepare(sql).run(...values);
   }
 

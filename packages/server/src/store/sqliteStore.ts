@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import {
   type AccountId,
@@ -16,6 +16,7 @@ import { threadEnvironment } from "../threads.ts";
 import type { WriteCall, WriteName, WriteResult } from "./batch.ts";
 import { type Restored, type RestoredStatements, readRestored, type UsedCounter } from "./restored.ts";
 import { openReader } from "./schema.ts";
+import { Sql } from "./sql.ts";
 import type {
   Appended,
   Block,
@@ -31,7 +32,6 @@ import type {
 } from "./store.ts";
 import type { Writes } from "./writes.ts";
 
-type Values = Record<string, unknown>;
 interface Waiting {
   readonly resolve: (value: never) => void;
   readonly reject: (reason: SnugError) => void;
@@ -75,17 +75,22 @@ export const openWorker: OpenWriter = (path, { settle, fail }) => {
 export class SqliteStore implements Store {
   readonly incarnation: Incarnation;
   readonly #reader: DatabaseSync;
-  readonly #prepared = new Map<string, StatementSync>();
+  readonly #sql: Sql;
   readonly #writer: Writer;
-  readonly #waiting = new Map<number, Waiting>();
-  #queued: WriteCall[] = [];
-  #number = 0;
+  /** What goes to the writer next. Lists anew for each batch: a map that lives on would keep all that ever was in it
+   * until the next full collection. */
+  #queued: { readonly calls: WriteCall[]; readonly waiting: Waiting[] } = { calls: [], waiting: [] };
+  /** Who waits for the batch that the writer has; null while it has none. */
+  #posted: readonly Waiting[] | null = null;
+  #rests: () => void = () => undefined;
   #failed: SnugError | undefined;
 
   /** The file must exist (makeDatabase). */
   constructor(path: string, openWriter: OpenWriter = openWorker) {
     this.#reader = openReader(path);
-    this.incarnation = this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value as Incarnation;
+    this.#sql = new Sql(this.#reader);
+    this.incarnation = this.#sql.get("SELECT value FROM meta WHERE key = 'incarnation'")
+      ?.value as Incarnation;
     this.#writer = openWriter(path, {
       settle: (results) => this.#settle(results),
       fail: (cause) => this.#fail(cause),
@@ -95,18 +100,19 @@ export class SqliteStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failed ??= new SnugError("unavailable", "the server is closing");
     this.#flush();
+    if (this.#posted) await new Promise<void>((resolve) => (this.#rests = resolve));
     await this.#writer.close();
     this.#reader.close();
   }
 
   async checkpoint(): Promise<{ text: string; size: number } | null> {
-    const text = this.#get("SELECT value FROM meta WHERE key = 'checkpoint'")?.value;
-    const size = this.#get("SELECT coalesce(max(idx) + 1, 0) AS size FROM statements")?.size;
+    const text = this.#sql.get("SELECT value FROM meta WHERE key = 'checkpoint'")?.value;
+    const size = this.#sql.get("SELECT coalesce(max(idx) + 1, 0) AS size FROM statements")?.size;
     return typeof text === "string" ? { text, size: Number(size) } : null;
   }
 
   async directory(from: number, most: number): Promise<DirectoryEntry[]> {
-    const found = this.#all(
+    const found = this.#sql.all(
       "SELECT statement, inbox FROM statements WHERE idx >= ? ORDER BY idx LIMIT ?",
       from,
       most,
@@ -115,7 +121,7 @@ export class SqliteStore implements Store {
   }
 
   async statementsOf(account: AccountId): Promise<Uint8Array[]> {
-    const found = this.#all("SELECT statement FROM statements WHERE account = ? ORDER BY idx", account);
+    const found = this.#sql.all("SELECT statement FROM statements WHERE account = ? ORDER BY idx", account);
     return found.map(({ statement }) => statement as Uint8Array);
   }
 
@@ -139,7 +145,7 @@ export class SqliteStore implements Store {
   }
 
   async rows(stream: StreamId, after: number, bytes: number): Promise<Row[]> {
-    const found = this.#all(
+    const found = this.#sql.all(
       `SELECT streams.stream, rows.seq, rows.incarnation, kind, 'durable' AS class, rows.account, device, message AS id,
         counter, generation, epoch, sealed_hash AS sealedHash, sealed, rows.accepted, rows.expires, previous,
         row_hash AS rowHash, size
@@ -160,43 +166,32 @@ export class SqliteStore implements Store {
   }
 
   async head(stream: StreamId): Promise<number | undefined> {
-    return this.#get("SELECT head FROM streams WHERE stream = ?", stream)?.head as number | undefined;
+    return this.#sql.get("SELECT head FROM streams WHERE stream = ?", stream)?.head as number | undefined;
   }
 
   async counters(device: DeviceId): Promise<{ stream: StreamId; counter: number }[]> {
-    return this.#all(
-      "SELECT streams.stream, counter FROM counters JOIN streams ON streams.id = counters.stream WHERE device = ?",
-      device,
-    ).map((found) => ({ ...found }) as { stream: StreamId; counter: number });
+    return this.#sql
+      .all(
+        "SELECT streams.stream, counter FROM counters JOIN streams ON streams.id = counters.stream WHERE device = ?",
+        device,
+      )
+      .map((found) => ({ ...found }) as { stream: StreamId; counter: number });
   }
 
-  async cursor(device: DeviceId, stream: StreamId): Promise<number> {
-    const found = this.#get(
-      "SELECT seq FROM cursors JOIN streams ON streams.id = cursors.stream WHERE device = ? AND streams.stream = ?",
-      device,
-      stream,
-    );
-    return Number(found?.seq ?? 0);
+  cursor(device: DeviceId, stream: StreamId): Promise<number> {
+    return this.#write("cursor", device, stream);
   }
 
   moveCursor(device: DeviceId, stream: StreamId, seq: number): Promise<MessageRef[]> {
     return this.#write("moveCursor", device, stream, seq);
   }
 
-  async delivered(account: AccountId, ids: readonly MessageId[]): Promise<MessageId[]> {
-    const found = this.#all(
-      `SELECT message FROM json_each(?) CROSS JOIN rows ON message = json_each.value
-        JOIN streams ON streams.id = rows.stream WHERE rows.account = ?
-        GROUP BY message HAVING max(rows.seq > streams.delivered) = 0`,
-      JSON.stringify(ids),
-      account,
-    );
-    const there = new Set(found.map(({ message }) => message));
-    return ids.filter((id) => there.has(id));
+  delivered(account: AccountId, ids: readonly MessageId[]): Promise<MessageId[]> {
+    return this.#write("delivered", account, ids);
   }
 
   async invite(hash: Hash): Promise<Invite | undefined> {
-    const found = this.#get(
+    const found = this.#sql.get(
       "SELECT hash, account, uses_left AS usesLeft, created, expires FROM invites WHERE hash = ?",
       hash,
     );
@@ -208,12 +203,14 @@ export class SqliteStore implements Store {
   }
 
   async invites(account: AccountId, now: number): Promise<InviteView[]> {
-    return this.#all(
-      `SELECT hash, uses_left AS usesLeft, created, expires FROM invites
+    return this.#sql
+      .all(
+        `SELECT hash, uses_left AS usesLeft, created, expires FROM invites
         WHERE account = ? AND uses_left > 0 AND expires > ? ORDER BY created`,
-      account,
-      now,
-    ).map((found) => ({ ...found }) as unknown as InviteView);
+        account,
+        now,
+      )
+      .map((found) => ({ ...found }) as unknown as InviteView);
   }
 
   removeInvite(account: AccountId, hash: Hash): Promise<void> {
@@ -229,7 +226,7 @@ export class SqliteStore implements Store {
   }
 
   async pass(hash: Hash): Promise<Pass | undefined> {
-    const found = this.#get(
+    const found = this.#sql.get(
       "SELECT hash, kind, account, device, title, opened, expires FROM passes WHERE hash = ?",
       hash,
     );
@@ -247,18 +244,18 @@ export class SqliteStore implements Store {
   }
 
   async restored(): Promise<Restored | null> {
-    return readRestored({ get: (sql, ...values) => this.#get(sql, ...values) });
+    return readRestored(this.#sql);
   }
 
   async restoredDevices(): Promise<DeviceId[]> {
     if ((await this.restored()) === null) return [];
-    return this.#all("SELECT device FROM restored_devices").map(({ device }) => device as DeviceId);
+    return this.#sql.all("SELECT device FROM restored_devices").map(({ device }) => device as DeviceId);
   }
 
   async rowHashes(stream: StreamId, seqs: readonly number[]): Promise<(Hash | null)[]> {
     const sql =
       "SELECT row_hash FROM rows JOIN streams ON streams.id = rows.stream WHERE streams.stream = ? AND seq = ?";
-    return seqs.map((seq) => (this.#get(sql, stream, seq)?.row_hash as Hash | undefined) ?? null);
+    return seqs.map((seq) => (this.#sql.get(sql, stream, seq)?.row_hash as Hash | undefined) ?? null);
   }
 
   restoreStatements(statements: RestoredStatements): Promise<void> {
@@ -282,9 +279,9 @@ export class SqliteStore implements Store {
   }
 
   async blocks(): Promise<Block[]> {
-    return this.#all("SELECT account, blocked FROM blocks").map(
-      (found) => ({ ...found }) as unknown as Block,
-    );
+    return this.#sql
+      .all("SELECT account, blocked FROM blocks")
+      .map((found) => ({ ...found }) as unknown as Block);
   }
 
   addBlock(block: Block, most: number): Promise<void> {
@@ -301,23 +298,27 @@ export class SqliteStore implements Store {
 
   #write<N extends WriteName>(name: N, ...args: Parameters<Writes[N]>): Promise<ReturnType<Writes[N]>> {
     if (this.#failed) return Promise.reject(this.#failed);
-    const number = this.#number++;
-    // What comes within a tick travels as one message.
-    if (this.#queued.length === 0) setImmediate(() => this.#flush());
-    this.#queued.push({ number, name, args } as unknown as WriteCall);
-    return new Promise((resolve, reject) => this.#waiting.set(number, { resolve, reject }));
+    const { calls, waiting } = this.#queued;
+    // What comes within a tick, or while the writer is at work, travels as one message: each costs as much as a letter.
+    if (calls.length === 0 && !this.#posted) setImmediate(() => this.#flush());
+    calls.push({ number: calls.length, name, args } as unknown as WriteCall);
+    return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
   }
 
   #flush(): void {
-    if (this.#queued.length === 0) return;
-    this.#writer.post(this.#queued);
-    this.#queued = [];
+    if (this.#posted || this.#queued.calls.length === 0) return;
+    const { calls, waiting } = this.#queued;
+    this.#posted = waiting;
+    this.#queued = { calls: [], waiting: [] };
+    this.#writer.post(calls);
   }
 
   #settle(results: readonly WriteResult[]): void {
+    const posted = this.#posted ?? [];
+    this.#posted = null;
+    this.#flush();
     for (const result of results) {
-      const waiting = this.#waiting.get(result.number);
-      this.#waiting.delete(result.number);
+      const waiting = posted[result.number];
       if ("value" in result) waiting?.resolve(result.value as never);
       else if ("code" in result) waiting?.reject(new SnugError(result.code, result.message));
       else {
@@ -327,27 +328,14 @@ export class SqliteStore implements Store {
         waiting?.reject(new SnugError(code, message, cause));
       }
     }
+    if (!this.#posted) this.#rests();
   }
 
   #fail(cause: unknown): void {
     this.#failed = new SnugError("unavailable", "the database's writer stopped", { cause });
-    for (const { reject } of this.#waiting.values()) reject(this.#failed);
-    this.#waiting.clear();
-  }
-
-  #get(sql: string, ...values: SQLInputValue[]): Values | undefined {
-    return this.#prepare(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Values[] {
-    return this.#prepare(sql).all(...values);
-  }
-
-  #prepare(sql: string): StatementSync {
-    const known = this.#prepared.get(sql);
-    if (known) return known;
-    const prepared = this.#reader.prepare(sql);
-    this.#prepared.set(sql, prepared);
-    return prepared;
+    for (const { reject } of [...(this.#posted ?? []), ...this.#queued.waiting]) reject(this.#failed);
+    this.#posted = null;
+    this.#queued = { calls: [], waiting: [] };
+    this.#rests();
   }
 }

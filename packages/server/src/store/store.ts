@@ -133,7 +133,10 @@ export interface Store extends AsyncDisposable {
   /** Highest send counter seen of a device, by stream. */
   counters(device: DeviceId): Promise<readonly { readonly stream: StreamId; readonly counter: number }[]>;
   cursor(device: DeviceId, stream: StreamId): Promise<number>;
-  /** Moves a cursor, never back. Returns what this was the last active device to receive. Throws `rolled-back` above the head. */
+  /**
+   * Moves the cursor of an active device, never back; durable within a second, since a device says it at each sign-in.
+   * Returns which messages have reached everybody they are for with it. Throws `rolled-back` above the head.
+   */
   moveCursor(device: DeviceId, stream: StreamId, seq: number): Promise<readonly MessageRef[]>;
   /** Which of an account's messages have reached every active device of every recipient. */
   delivered(account: AccountId, ids: readonly MessageId[]): Promise<readonly MessageId[]>;

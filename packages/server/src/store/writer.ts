@@ -6,13 +6,25 @@ import { Writes } from "./writes.ts";
 if (!parentPort) throw new Error("the writer runs as a worker");
 serve(parentPort, (workerData as { path: string }).path);
 
+/** Moved cursors wait so long for others to come along with. ms */
+const cursorsWait = 250;
+/** And so long when the disk did not take them. ms */
+const cursorsAgain = 5000;
+
 /**
  * One batch writer with natural group commit: whatever queued while the last commit ran is the next batch.
- * A timer would cost ten times the idle latency and gain nothing.
+ * A timer would cost ten times the idle latency and gain nothing. Only moved cursors wait for one: nobody waits for
+ * them, and each would cost a commit.
  */
 function serve(port: MessagePort, path: string): void {
   const database = openDatabase(path);
   const writes = new Writes(database);
+  let timer: NodeJS.Timeout | undefined;
+  const keepCursors = (): void => {
+    timer = undefined;
+    commitBatch(database, writes, { calls: [], cursorsToo: true });
+    if (writes.heads.moved) timer = setTimeout(keepCursors, cursorsAgain);
+  };
   port.on("message", (first: readonly WriteCall[] | "close") => {
     const calls: WriteCall[] = [];
     let closing = false;
@@ -20,10 +32,12 @@ function serve(port: MessagePort, path: string): void {
       if (next === "close") closing = true;
       else calls.push(...(next as readonly WriteCall[]));
     }
-    if (calls.length > 0) port.postMessage(commitBatch(database, writes, calls));
-    if (closing) {
-      database.close();
-      port.close();
-    }
+    if (calls.length > 0) port.postMessage(commitBatch(database, writes, { calls }));
+    if (writes.heads.moved) timer ??= setTimeout(keepCursors, cursorsWait);
+    if (!closing) return;
+    clearTimeout(timer);
+    commitBatch(database, writes, { calls: [], cursorsToo: true });
+    database.close();
+    port.close();
   });
 }

@@ -1,10 +1,11 @@
 import { hash as digest } from "node:crypto";
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import type { AccountId, DeviceId, Hash, Incarnation, Row, StreamId } from "@snug/protocol";
+import type { DatabaseSync } from "node:sqlite";
+import type { AccountId, DeviceId, Hash, Incarnation, MessageId, Row, StreamId } from "@snug/protocol";
 import { SnugError } from "@snug/protocol/errors";
 import { firstPrevious, rowHashInput } from "@snug/protocol/rowHash";
 import { type Head, Heads, type Waiting } from "./heads.ts";
 import { type RestoredStatements, RestoredWrites, type UsedCounter } from "./restored.ts";
+import { Sql } from "./sql.ts";
 import type {
   Block,
   Invite,
@@ -45,43 +46,38 @@ const keepDelivered = 30 * 24 * 3_600_000;
  * first write, so that it never takes the others of its batch along.
  */
 export class Writes {
-  readonly #database: DatabaseSync;
+  readonly #sql: Sql;
   readonly #incarnation: Incarnation;
-  readonly #prepared = new Map<string, StatementSync>();
   readonly #heads: Heads;
   readonly #restored: RestoredWrites;
 
   constructor(database: DatabaseSync) {
-    this.#database = database;
-    this.#heads = new Heads(database);
-    this.#incarnation = this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value as Incarnation;
-    this.#restored = new RestoredWrites(database, this.#incarnation);
+    this.#sql = new Sql(database);
+    this.#heads = new Heads(this.#sql);
+    this.#incarnation = this.#sql.get("SELECT value FROM meta WHERE key = 'incarnation'")
+      ?.value as Incarnation;
+    this.#restored = new RestoredWrites(this.#sql, this.#incarnation);
   }
 
-  /** The last step of each batch, inside its transaction. */
-  finish(): void {
-    this.#heads.finish();
-  }
-
-  /** After a batch was rolled back. */
-  forget(): void {
-    this.#heads.forget();
+  /** What is kept beside the tables, for whoever commits batches. */
+  get heads(): Heads {
+    return this.#heads;
   }
 
   addAccount(of: NewAccount): void {
-    const invite = this.#get("SELECT uses_left, expires FROM invites WHERE hash = ?", of.invite);
+    const invite = this.#sql.get("SELECT uses_left, expires FROM invites WHERE hash = ?", of.invite);
     const usable = invite && Number(invite.uses_left) > 0 && Number(invite.expires) > of.now;
     if (!usable) {
       throw new SnugError("invite-invalid", "this invite is not valid, no longer, or used up");
     }
-    if (this.#get("SELECT 1 FROM devices WHERE device = ?", of.device)) {
+    if (this.#sql.get("SELECT 1 FROM devices WHERE device = ?", of.device)) {
       throw new SnugError("conflict", "this device id is taken; make a new device");
     }
     this.#checkIndex(of.index);
-    this.#run("UPDATE invites SET uses_left = uses_left - 1 WHERE hash = ?", of.invite);
-    this.#run("INSERT INTO accounts VALUES (?, ?, ?)", of.account, of.inbox, of.recovery);
-    this.#run("INSERT INTO devices VALUES (?, ?, 1)", of.device, of.account);
-    this.#run(
+    this.#sql.run("UPDATE invites SET uses_left = uses_left - 1 WHERE hash = ?", of.invite);
+    this.#sql.run("INSERT INTO accounts VALUES (?, ?, ?)", of.account, of.inbox, of.recovery);
+    this.#sql.run("INSERT INTO devices VALUES (?, ?, 1)", of.device, of.account);
+    this.#sql.run(
       "INSERT INTO streams (stream, account, head, head_hash, delivered, waiting_rows, waiting_bytes) VALUES (?, ?, 0, ?, 0, 0, 0)",
       of.inbox,
       of.account,
@@ -92,19 +88,20 @@ export class Writes {
 
   addStatement(of: NewStatement, effects: StatementEffects): void {
     for (const device of effects.addedDevices) {
-      if (this.#get("SELECT 1 FROM devices WHERE device = ?", device)) {
+      if (this.#sql.get("SELECT 1 FROM devices WHERE device = ?", device)) {
         throw new SnugError("conflict", "this device id is taken; make a new device");
       }
     }
     this.#checkIndex(of.index);
+    if (effects.addedDevices.length + effects.endedDevices.length > 0) this.#letGo();
     for (const device of effects.addedDevices) {
-      this.#run("INSERT INTO devices VALUES (?, ?, 1)", device, of.account);
+      this.#sql.run("INSERT INTO devices VALUES (?, ?, 1)", device, of.account);
     }
     for (const device of effects.endedDevices) {
-      this.#run("UPDATE devices SET active = 0 WHERE device = ?", device);
+      this.#sql.run("UPDATE devices SET active = 0 WHERE device = ?", device);
       this.endPasses(device);
     }
-    if (effects.endedInvites) this.#run("DELETE FROM invites WHERE account = ?", effects.endedInvites);
+    if (effects.endedInvites) this.#sql.run("DELETE FROM invites WHERE account = ?", effects.endedInvites);
     this.#addLeaf(of, null);
   }
 
@@ -131,13 +128,8 @@ export class Writes {
       if (double) return double;
       throw new Error("a row that is there and is not");
     }
-    last.value = counter;
-    last.changed = true;
-    for (const { waiting } of shares) {
-      waiting.rows++;
-      waiting.bytes += sealed.length;
-    }
-    Object.assign(head, { seq: header.seq, hash: rowHash, changed: true });
+    const row = { seq: header.seq, hash: rowHash, account, id, size: sealed.length };
+    this.#heads.grow(head, row, { counter: last, shares: shares.map(({ waiting }) => waiting) });
     return { seq: header.seq, rowHash, accepted: now, fresh: { previous: header.previous, sealedHash } };
   }
 
@@ -154,7 +146,7 @@ export class Writes {
 
   #findDouble(row: RowValues, head: Head, sealedHash: Hash): RowFacts | undefined {
     const [, , , device, id] = row;
-    const first = this.#get(
+    const first = this.#sql.get(
       "SELECT seq, row_hash, accepted, sealed_hash FROM rows WHERE message = ? AND device = ? AND stream = ?",
       id,
       device,
@@ -174,7 +166,7 @@ export class Writes {
 
   /** False, and nothing written, when the device's id is there already. */
   #insertRow(row: Omit<Row, "sealed">, head: Head, sealed: Uint8Array): boolean {
-    const { changes, lastInsertRowid } = this.#run(
+    const { changes, lastInsertRowid } = this.#sql.run(
       `INSERT INTO rows (stream, seq, incarnation, kind, account, device, message, counter, generation, epoch,
         sealed_hash, size, accepted, expires, previous, row_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (message, device, stream) DO NOTHING`,
@@ -183,60 +175,54 @@ export class Writes {
       ...[row.previous, row.rowHash],
     );
     if (changes === 0) return false;
-    this.#run("INSERT INTO bodies VALUES (?, ?, ?, ?)", lastInsertRowid, row.accepted, row.expires, sealed);
+    this.#sql.run(
+      "INSERT INTO bodies VALUES (?, ?, ?, ?)",
+      lastInsertRowid,
+      row.accepted,
+      row.expires,
+      sealed,
+    );
     return true;
   }
 
+  /** Needs no transaction: what a crash loses of it, the device says again. */
   moveCursor(device: DeviceId, stream: StreamId, seq: number): MessageRef[] {
     const head = this.#heads.stream(stream);
     if (!head) throw new SnugError("not-found", "there is no such stream");
     if (seq > head.seq) {
       throw new SnugError("rolled-back", `cursor ${seq} received, the stream ends at ${head.seq}`);
     }
-    this.#run(
-      "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT (device, stream) DO UPDATE SET seq = max(seq, excluded.seq)",
-      device,
-      head.id,
-      seq,
-    );
-    return this.#settleDelivered(head);
+    this.#heads.moveCursor(head, device, seq);
+    return this.#heads
+      .settle(head)
+      .filter(({ account, id }) => this.#isDelivered(account, id))
+      .map(({ account, id }) => ({ account, id }));
   }
 
-  /** Raises what counts as delivered to the lowest cursor of the active devices, and returns what that covers anew. */
-  #settleDelivered(head: Head): MessageRef[] {
-    const before = head.delivered;
-    const lowest = Number(
-      this.#get(
-        `SELECT min(coalesce(cursors.seq, 0)) AS seq FROM devices
-          LEFT JOIN cursors ON cursors.device = devices.device AND cursors.stream = ?
-          WHERE devices.account = ? AND devices.active = 1`,
-        head.id,
-        head.account,
-      )?.seq ?? before,
+  cursor(device: DeviceId, stream: StreamId): number {
+    return this.#heads.stream(stream)?.devices.get(device) ?? 0;
+  }
+
+  delivered(account: AccountId, ids: readonly MessageId[]): MessageId[] {
+    return ids.filter((id) => this.#isDelivered(account, id));
+  }
+
+  /** A message is there once all its rows are: the sender's copy to itself has the same id. */
+  #isDelivered(sender: AccountId, id: MessageId): boolean {
+    const rows = this.#sql.all(
+      "SELECT streams.stream, seq FROM rows JOIN streams ON streams.id = rows.stream WHERE message = ? AND rows.account = ?",
+      ...[id, sender],
     );
-    if (lowest <= before) return [];
-    const rows = this.#all(
-      "SELECT account, message, size FROM rows WHERE stream = ? AND seq > ? AND seq <= ?",
-      head.id,
-      before,
-      lowest,
-    );
-    for (const { account, size } of rows) {
-      for (const waiting of [head.waiting, head.senders.get(account as AccountId)]) {
-        if (!waiting) continue;
-        waiting.rows--;
-        waiting.bytes -= Number(size);
-      }
-    }
-    Object.assign(head, { delivered: lowest, changed: true });
-    return rows.map((row) => ({ account: row.account, id: row.message }) as MessageRef);
+    const reached = ({ stream, seq }: Record<string, unknown>): boolean =>
+      Number(seq) <= (this.#heads.stream(stream as StreamId)?.delivered ?? 0);
+    return rows.length > 0 && rows.every(reached);
   }
 
   addInvite(invite: Invite, most: number): void {
-    if (this.#get("SELECT 1 FROM invites WHERE hash = ?", invite.hash)) {
+    if (this.#sql.get("SELECT 1 FROM invites WHERE hash = ?", invite.hash)) {
       throw new SnugError("conflict", "this invite exists already; make another secret");
     }
-    const living = this.#get(
+    const living = this.#sql.get(
       "SELECT count(*) AS n FROM invites WHERE account = ? AND uses_left > 0 AND expires > ?",
       invite.account,
       invite.created,
@@ -249,28 +235,28 @@ export class Writes {
 
   #insertInvite(invite: Invite): void {
     const { hash, account, usesLeft, created, expires } = invite;
-    this.#run("INSERT INTO invites VALUES (?, ?, ?, ?, ?)", hash, account, usesLeft, created, expires);
+    this.#sql.run("INSERT INTO invites VALUES (?, ?, ?, ?, ?)", hash, account, usesLeft, created, expires);
   }
 
   removeInvite(account: AccountId, hash: Hash): void {
-    if (!this.#get("SELECT 1 FROM invites WHERE hash = ? AND account = ?", hash, account)) {
+    if (!this.#sql.get("SELECT 1 FROM invites WHERE hash = ? AND account = ?", hash, account)) {
       throw new SnugError("not-found", "there is no such invite of yours");
     }
-    this.#run("DELETE FROM invites WHERE hash = ?", hash);
+    this.#sql.run("DELETE FROM invites WHERE hash = ?", hash);
   }
 
   replaceSetupLink(invite: Invite | null): void {
-    this.#run("DELETE FROM invites WHERE account IS NULL");
+    this.#sql.run("DELETE FROM invites WHERE account IS NULL");
     if (invite) this.#insertInvite(invite);
   }
 
   addPass(pass: Pass, under: Hash | null): void {
-    if (under !== null && !this.#get("SELECT 1 FROM passes WHERE hash = ?", under)) {
+    if (under !== null && !this.#sql.get("SELECT 1 FROM passes WHERE hash = ?", under)) {
       throw new SnugError("unauthenticated", "sign in first");
     }
     const [title, opened] = pass.kind === "grant" ? [pass.title, pass.opened] : [null, null];
     const { hash, kind, account, device, expires } = pass;
-    this.#run(
+    this.#sql.run(
       "INSERT INTO passes VALUES (?, ?, ?, ?, ?, ?, ?)",
       hash,
       kind,
@@ -283,7 +269,7 @@ export class Writes {
   }
 
   openGrant(hash: Hash, opened: number, expires: number): void {
-    this.#run(
+    this.#sql.run(
       "UPDATE passes SET opened = ?, expires = ? WHERE hash = ? AND opened IS NULL",
       opened,
       expires,
@@ -292,18 +278,18 @@ export class Writes {
   }
 
   endPasses(device: DeviceId): void {
-    this.#run("DELETE FROM passes WHERE device = ?", device);
+    this.#sql.run("DELETE FROM passes WHERE device = ?", device);
   }
 
   probe(): void {
-    this.#run(
+    this.#sql.run(
       `INSERT INTO meta VALUES ('probed', '1')
         ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1`,
     );
   }
 
   addBlock({ account, blocked }: Block, most: number): void {
-    const others = this.#get(
+    const others = this.#sql.get(
       "SELECT count(*) AS n FROM blocks WHERE account = ? AND blocked <> ?",
       account,
       blocked,
@@ -311,18 +297,19 @@ export class Writes {
     if (Number(others?.n) >= most) {
       throw new SnugError("quota", `${most} blocked people are the most; unblock somebody first`);
     }
-    this.#run("INSERT INTO blocks VALUES (?, ?) ON CONFLICT DO NOTHING", account, blocked);
+    this.#sql.run("INSERT INTO blocks VALUES (?, ?) ON CONFLICT DO NOTHING", account, blocked);
   }
 
   removeBlock({ account, blocked }: Block): void {
-    this.#run("DELETE FROM blocks WHERE account = ? AND blocked = ?", account, blocked);
+    this.#sql.run("DELETE FROM blocks WHERE account = ? AND blocked = ?", account, blocked);
   }
 
   sweep(now: number): void {
-    this.#run("DELETE FROM passes WHERE expires <= ?", now);
-    this.#run("DELETE FROM invites WHERE expires <= ? OR uses_left = 0", now);
-    this.#run("DELETE FROM bodies WHERE expires <= ?", now);
-    this.#run(
+    this.#heads.finish(true);
+    this.#sql.run("DELETE FROM passes WHERE expires <= ?", now);
+    this.#sql.run("DELETE FROM invites WHERE expires <= ? OR uses_left = 0", now);
+    this.#sql.run("DELETE FROM bodies WHERE expires <= ?", now);
+    this.#sql.run(
       `DELETE FROM bodies WHERE accepted <= ? AND row IN (
         SELECT rows.id FROM rows JOIN streams ON streams.id = rows.stream WHERE rows.seq <= streams.delivered)`,
       now - keepDelivered,
@@ -347,18 +334,22 @@ export class Writes {
 
   /** Changes streams and counters in the tables themselves. */
   #beside<T>(change: () => T): T {
-    this.#heads.finish();
-    this.#heads.forget();
+    this.#letGo();
     return change();
   }
 
+  #letGo(): void {
+    this.#heads.finish(true);
+    this.#heads.forget();
+  }
+
   #checkIndex(index: number): void {
-    const size = Number(this.#get("SELECT coalesce(max(idx) + 1, 0) AS size FROM statements")?.size);
+    const size = Number(this.#sql.get("SELECT coalesce(max(idx) + 1, 0) AS size FROM statements")?.size);
     if (index !== size) throw new SnugError("conflict", `leaf ${index} received, ${size} expected`);
   }
 
   #addLeaf(of: NewStatement, inbox: StreamId | null): void {
-    this.#run(
+    this.#sql.run(
       "INSERT INTO statements VALUES (?, ?, ?, ?, ?)",
       of.index,
       of.account,
@@ -366,30 +357,10 @@ export class Writes {
       inbox,
       of.now,
     );
-    this.#run(
+    this.#sql.run(
       "INSERT INTO meta VALUES ('checkpoint', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
       of.checkpoint,
     );
-  }
-
-  #get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    return this.#prepare(sql).get(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#prepare(sql).all(...values);
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): ReturnType<StatementSync["run"]> {
-    return this.#prepare(sql).run(...values);
-  }
-
-  #prepare(sql: string): StatementSync {
-    const known = this.#prepared.get(sql);
-    if (known) return known;
-    const prepared = this.#database.prepare(sql);
-    this.#prepared.set(sql, prepared);
-    return prepared;
   }
 }
 
