@@ -122,6 +122,7 @@ export class House {
       connections,
       titles: { detail: () => Promise.reject(new SnugError("not-found", "there is no such title")) },
       mostAccounts: limits.accounts,
+      onBehind: () => undefined,
       rates: new Rates(now),
       blocks: await Blocks.open(store),
       metrics: new Metrics(),

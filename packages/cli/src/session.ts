@@ -1,4 +1,4 @@
-import { type Client, type ClientState, NetworkError, type Person } from "@snug/client";
+import { adviceOf, type Client, type ClientState, NetworkError, type Person } from "@snug/client";
 import { CommandError, exitCodes } from "./exit.ts";
 import { exitCodeOfStop } from "./failures.ts";
 import type { Output } from "./output.ts";
@@ -85,7 +85,7 @@ function whenOnline(state: ClientState): Joined | undefined {
       : new NetworkError(connection.why);
   }
   if (connection.is === "stopped") {
-    throw new CommandError(exitCodeOfStop(connection.code), connection.why);
+    throw new CommandError(exitCodeOfStop(connection.code), `${connection.why}. ${adviceOf(connection)}`);
   }
   return connection.is === "online" ? joined : undefined;
 }

@@ -6,7 +6,7 @@ const askOperator = "Ask whoever runs the server, in another way than through it
 /** What a person can do about a connection that was stopped, by its code; sentences for the screen. */
 const advice: Readonly<Record<string, string>> = {
   "two-histories": `One of you is being lied to. Tell each other in another way than through this server, and don't trust keys that are new. It stays stopped, also after a restart. ${staysReadable}`,
-  "rolled-back": `It may be a mistake, or somebody may hide what came after. ${askOperator} ${staysReadable}`,
+  "rolled-back": `It may be a mistake, or somebody may hide what came after. ${askOperator} If they put an older copy of its data back, they can mend that; then open Snug anew. ${staysReadable}`,
   "incarnation-changed": `${askOperator} ${staysReadable}`,
   directory: `Don't write through this server until that is explained: keys in it may be the server's own. ${askOperator} Snug looks again when it is opened anew. ${staysReadable}`,
   chain: `Letters may have been taken out, put in or exchanged behind your back. ${askOperator} Snug looks again when it is opened anew. ${staysReadable}`,

@@ -14,10 +14,6 @@ const longestDelay = 30_000;
 /** An idle link is asked for a sign of life this often: a browser's socket does not tell that its peer is gone. */
 const heartbeat = 30_000;
 
-/** What an honest operator may have done, and how they heal it. */
-export const putBackByHand =
-  "; if its operator put an older database back: snug restore --adopt on the server heals it, then open Snug again";
-
 /** Thrown by whoever finds that going on would be wrong until a person acts. */
 export class Stop extends Error {
   readonly code: string;

@@ -24,7 +24,7 @@ import {
   type StreamId,
   sha256,
 } from "@snug/protocol";
-import { putBackByHand, Stop } from "./connection.ts";
+import { Stop } from "./connection.ts";
 import type { Link } from "./link.ts";
 import { numberKey, put, type Records, type Room } from "./records.ts";
 import type { Change } from "./store.ts";
@@ -276,8 +276,5 @@ interface Replayed {
 }
 
 function rolledBack(now: number, before: number): Stop {
-  return new Stop(
-    "rolled-back",
-    `the server shows ${now} statements, it had shown ${before}${putBackByHand}`,
-  );
+  return new Stop("rolled-back", `the server shows ${now} statements, it had shown ${before}`);
 }

@@ -14,7 +14,7 @@ import {
   sha256,
 } from "@snug/protocol";
 import type { Letter } from "./api.ts";
-import { putBackByHand, Stop } from "./connection.ts";
+import { Stop } from "./connection.ts";
 import type { DirectoryLog } from "./directory.ts";
 import type { Letters } from "./letters.ts";
 import type { Link } from "./link.ts";
@@ -169,7 +169,7 @@ export class Inbox {
       if (error.code === "rolled-back") {
         throw new Stop(
           "rolled-back",
-          `the server has lost letters that this device holds (${error.message})${putBackByHand}`,
+          `the server has lost letters that this device holds (${error.message})`,
         );
       }
       // What a server can't do now it may do at the next link.

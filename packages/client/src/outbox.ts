@@ -11,7 +11,7 @@ import {
   textContent,
 } from "@snug/protocol";
 import { NetworkError } from "./api.ts";
-import { putBackByHand, Stop } from "./connection.ts";
+import { Stop } from "./connection.ts";
 import type { DirectoryLog } from "./directory.ts";
 import type { Letters } from "./letters.ts";
 import type { Link } from "./link.ts";
@@ -141,7 +141,7 @@ export class Outbox {
       const theirs = seen.get(stream) ?? 0;
       const ours = this.#counters.get(stream) ?? { sealed: 0, accepted: 0 };
       if (theirs < ours.accepted) {
-        throw new Stop("rolled-back", `the server has lost letters that it had acknowledged${putBackByHand}`);
+        throw new Stop("rolled-back", `the server has lost letters that it had acknowledged`);
       }
       this.#seen.set(stream, theirs);
       behind ||= theirs > ours.sealed;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { adviceOf } from "@snug/client";
 import {
   decodeCbor,
   decodeInviteLink,
@@ -213,7 +214,7 @@ test("D18, C4: a database put back by hand stops clients, in words that say what
   await bob.until("stopped", (s) => s.phase === "joined" && s.connection.is === "stopped");
   const { connection } = bob.state;
   assert.ok(connection.is === "stopped" && connection.code === "rolled-back", JSON.stringify(connection));
-  assert.match(connection.why, /snug restore --adopt on the server heals it, then open Snug again/);
+  assert.match(adviceOf(connection), /Ask whoever runs the server.* they can mend that; then open Snug anew/);
   await yesterday.stop();
   await adoptFolder(room.server.data, Date.now());
   await yesterday.start();

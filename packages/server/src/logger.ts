@@ -31,6 +31,7 @@ export interface LogEvents {
   library: { readonly said: string };
   "disk-refuses": { readonly reason: string };
   "disk-takes": { readonly refused: number; readonly seconds: number };
+  behind: Record<never, never>;
   http: { readonly err?: unknown };
   fault: { readonly err: unknown };
 }
@@ -47,6 +48,10 @@ const events: Readonly<Record<keyof LogEvents, readonly ["info" | "warn" | "erro
   library: ["info", "the library says"],
   "disk-refuses": ["error", "the disk takes nothing: changes are refused from now on; make room"],
   "disk-takes": ["warn", "the disk takes changes again; what was refused is offered again by its senders"],
+  behind: [
+    "warn",
+    "a device has letters that this server lacks; if an older database was put back by hand: end the server, then snug restore --adopt --data FOLDER",
+  ],
   http: ["warn", "the HTTP framework says"],
   fault: ["error", "a fault of the server"],
 };

@@ -22,6 +22,8 @@ export interface Room {
   /** Nobody joins above it. */
   readonly mostAccounts: number;
   readonly metrics: Metrics;
+  /** A device of this incarnation has rows that this server lacks. */
+  readonly onBehind: () => void;
   /** ms since 1970 */
   readonly now: () => number;
 }

@@ -145,6 +145,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   const room = makeRoom({
     ...{ store, log, restoring, blocks, library, site, addresses, authority, metrics },
     mostAccounts: options.accounts ?? limits.accounts,
+    onBehind: once(() => logger.write("behind", {})),
   });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);
@@ -306,6 +307,7 @@ function makeRoom(of: {
   readonly authority: Hash | null;
   readonly metrics: Metrics;
   readonly mostAccounts: number;
+  readonly onBehind: () => void;
 }): Room {
   const { store, log, restoring, blocks, library, site, addresses, authority, metrics } = of;
   const now = (): number => Date.now();
@@ -322,6 +324,7 @@ function makeRoom(of: {
     passes: new Passes(store, log, now),
     rates: new Rates(now),
     mostAccounts: of.mostAccounts,
+    onBehind: of.onBehind,
     titles: library,
   };
 }
@@ -336,10 +339,10 @@ function keepTime(room: Room, report: (cause: unknown) => void): Disposable {
   return { [Symbol.dispose]: () => timers.forEach(clearInterval) };
 }
 
-function once<T>(act: () => Promise<T>): () => Promise<T> {
-  let done: Promise<T> | undefined;
+function once<T>(act: () => T): () => T {
+  let done: { readonly value: T } | undefined;
   return () => {
-    done ??= act();
-    return done;
+    done ??= { value: act() };
+    return done.value;
   };
 }

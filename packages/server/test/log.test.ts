@@ -131,6 +131,25 @@ test("O12: an address stands in the lines of those who were turned away, and in 
   assert.equal(lines.filter(({ event }) => event === "closed" || event === "request").length, 4);
 });
 
+test("O11: a device that has more than the server is told of once, with what heals a database put back by hand", async () => {
+  await using first = await bootServer();
+  const alice = await joinRaw(first, "alice");
+  await first.close();
+  const server = await startLogging(first.options, "warn");
+  await using wire = await alice.connect(server.at);
+  const { inbox: stream, incarnation } = alice;
+  for (let time = 1; time <= 2; time++) {
+    const asked = wire.request("stream-read", { stream, incarnation, after: 1 });
+    await assert.rejects(asked, { code: "rolled-back" });
+  }
+  const lines = linesOf(await server.end());
+  assert.deepEqual(
+    lines.map(({ level, event }) => [level, event]),
+    [["warn", "behind"]],
+  );
+  assert.match(String(lines[0]?.msg), /end the server, then snug restore --adopt --data FOLDER$/);
+});
+
 test("O10: --log warn says nothing while all is well", async () => {
   await using first = await bootServer();
   await first.close();

@@ -73,6 +73,7 @@ export const handlers: Handlers = {
     mustBeCurrent(room, incarnation);
     const head = (await room.store.head(stream)) ?? 0;
     if (after > head) {
+      room.onBehind();
       throw new SnugError("rolled-back", `cursor ${after} received, the stream ends at ${head}`);
     }
     connection.subscribe(stream, after);
