@@ -216,7 +216,12 @@ function addAccountCommands(program: Command): void {
     await people(placeOf(command));
   });
   addPeopleCommands(people);
-  addDeviceCommands(add("devices", "list the devices of somebody").argument("[name]", "yourself without"));
+  addDeviceCommands(
+    add("devices", "list the devices of somebody").argument(
+      "[name]",
+      "yourself without; somebody called end: End",
+    ),
+  );
   add("verify", "print the safety number with somebody")
     .argument("<name>")
     .option("--yes", "the number was compared with theirs: mark them verified")

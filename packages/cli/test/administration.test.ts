@@ -36,6 +36,10 @@ suite("administration by command line", () => {
     assertRefused(await place.run(["people", "role", "Anna", "member"], anna), 1, /last administrator/);
     assertRefused(await place.run(["people", "role", "Bela", "king"], anna), 2, /admin, member/);
     assertRefused(await place.run(["devices", "end", "Cleo", "!", "--yes"], anna), 5, /no device of theirs/);
+    // Names are found in any case, commands in one.
+    assertRefused(await place.run(["devices", "end"], anna), 2, /missing required argument 'name'/);
+    assertRefused(await place.run(["devices", "End"], anna), 5, /nobody here is called End/);
+    assert.equal(await place.ok(["devices", "CLEO", "--json"], cleo), own);
     assert.match(await place.ok(["people"], anna), /^Cleo\toffline\tverified\t0$/m);
   });
 
