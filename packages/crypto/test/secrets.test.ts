@@ -8,8 +8,18 @@ import {
   recoverKeys,
   signSignIn,
 } from "@snug/crypto/sealing";
-import { DeviceId, decodeCbor, encodeCbor, Incarnation, randomId, sha256, signInBytes } from "@snug/protocol";
+import {
+  DeviceId,
+  decodeCbor,
+  encodeCbor,
+  Incarnation,
+  limits,
+  randomId,
+  sha256,
+  signInBytes,
+} from "@snug/protocol";
 import fc from "fast-check";
+import { wrapForRecovery } from "../src/sealing/recovery.ts";
 import { formatRecoveryCode } from "../src/sealing/recoveryCode.ts";
 import { accountOf, inviteSecret, makeRoom, personOf, type Room, refused } from "./people.ts";
 
@@ -78,6 +88,18 @@ test("I6: the code brings back the same keys, and the recovery key that stands i
   assert.deepEqual(recovered.encryption, alice.exportable.encryption);
   assert.deepEqual(recovered.recoveryKey.public, accountOf(room.directory, alice.account).recovery);
   assert.equal(recovered.recoveryKey.key.extractable, false);
+});
+
+test("I6: as many keys as an account may keep are wrapped within the bound, and come back", async () => {
+  const { recoveryCode, exportable, account } = personOf(room, "Alice");
+  const [key] = exportable.encryption;
+  assert(key);
+  const keys = { ...exportable, encryption: new Array<typeof key>(limits.encryptionKeys).fill(key) };
+  const secret = await parseRecoveryCode(recoveryCode);
+  const blob = await wrapForRecovery(secret, { server: room.server, account, keys });
+  // Keys differ by a few bytes in length.
+  assert(blob.length + 8 * limits.encryptionKeys <= limits.recoveryBlob, `${blob.length} bytes`);
+  assert.equal((await recoverKeys(recoveryCode, blob)).encryption.length, limits.encryptionKeys);
 });
 
 test("I6: the device's key is not among the wrapped keys", () => {

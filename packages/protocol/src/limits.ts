@@ -18,10 +18,10 @@ export const limits = {
   rowBatch: 64,
   /** Devices of one account. */
   devices: 16,
-  /** Encryption keys an account keeps, old ones for opening. */
-  encryptionKeys: 32,
-  /** A wrapped recovery blob. */
-  recoveryBlob: 16_384,
+  /** Encryption keys an account keeps, old ones for opening: so many fit into a statement and into a recovery blob. */
+  encryptionKeys: 16,
+  /** A wrapped recovery blob. A private key takes 1.9 kB of it. */
+  recoveryBlob: 32_768,
   /** JSON body of an HTTP request. */
   body: 65_536,
   /** Time to sign in after the connection opened; for headers and for a TLS handshake too. */
