@@ -19,6 +19,8 @@ export class FaultProxy implements AsyncDisposable {
   delay = 0;
   /** Pieces passed on so far: how a test sees that its fault was there. */
   pieces = 0;
+  /** The first byte that came over each connection to the server: 0x16 begins TLS. */
+  readonly begun: number[] = [];
   readonly #server: Server;
   readonly #open: Set<Socket>;
   #whole = true;
@@ -37,6 +39,7 @@ export class FaultProxy implements AsyncDisposable {
         near.resetAndDestroy();
         return;
       }
+      near.once("data", (chunk: Buffer) => proxy.begun.push(chunk.readUInt8()));
       const far = connect({ port, host: "127.0.0.1", noDelay: true });
       proxy.#relay(near, far);
       proxy.#relay(far, near);

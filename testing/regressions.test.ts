@@ -196,25 +196,16 @@ describe("what must never happen again: messages", { timeout: 120_000 }, () => {
     await using toBob = await home.openInbox(bob);
     const directory = await directoryOver(room, toBob);
     for (const text of ["x".repeat(191), "€".repeat(limits.text / 3)]) {
-      const letter = await home.sealed({
-        directory,
-        text,
-        from: alice,
-        claiming: alice,
-        keyOf: alice,
-        to: bob,
-      });
+      const honest = { from: alice, claiming: alice, keyOf: alice, to: bob };
+      const letter = await home.sealed({ directory, text, ...honest });
       await home.submit(fromAlice, letter);
       const [row] = await take(toBob, 1);
       const by = { server: room.serverId, me: bob.account, keys: bob.created.keys.encryption, directory };
       const opened = await openLetter(row?.sealed ?? new Uint8Array(), { ...by, row: row as Row });
       assert.deepEqual([opened.from, opened.content.parts[0]?.text], [alice.account, text]);
     }
-    const [text, self] = ["x".repeat(limits.text + 1), mallory];
-    await refuses(
-      home.sealed({ directory, text, from: self, claiming: self, keyOf: self, to: self }),
-      "too-large",
-    );
+    const self = { from: mallory, claiming: mallory, keyOf: mallory, to: mallory };
+    await refuses(home.sealed({ directory, text: "x".repeat(limits.text + 1), ...self }), "too-large");
   });
 
   it("R21: many who write to one at once, and answers between, never interleave", async () => {
@@ -454,6 +445,9 @@ describe("what must never happen again: people", { timeout: 120_000 }, () => {
       assert.ok(astray.pieces > 0);
       assert.equal((await wire.request("invite-list", {})).invites.at(-1)?.usesLeft, 1);
       await client.join({ link: linkBy(right), name: "Rose" });
+      // In plain comes what the link vouches for, the authority's certificate; all else comes inside TLS.
+      assert.equal(right.begun.filter((byte) => byte !== 0x16).length, 1);
+      assert.ok(right.begun.length > 2, `${right.begun.length} connections`);
     } finally {
       await client.close();
     }
@@ -584,6 +578,9 @@ describe("what must never happen again: one for another", { timeout: 120_000 }, 
     const { inbox: stream, incarnation } = bob;
     await refuses(toMallory.request("stream-read", { stream, incarnation, after: 0 }), "not-found");
     const ids = letters.map(({ id }) => id);
+    const seq = home.heads.get(stream) ?? 0;
+    await toBob.request("stream-cursor", { stream, incarnation, seq });
+    assert.equal((await fromAlice.request("delivery-read", { ids })).delivered.length, ids.length);
     assert.deepEqual(await toMallory.request("delivery-read", { ids }), { delivered: [] });
     await stranger.next("hello");
     await refuses(stranger.request("directory-read", { from: 0 }), "unauthenticated");
