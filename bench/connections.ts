@@ -59,7 +59,7 @@ async function bareIdle(population: Population): Promise<Idle> {
 async function snugIdle(population: Population, tls = false): Promise<Idle> {
   await using served = await serve(population, environment);
   const work = { is: "connect", atOnce: 64 } as const;
-  return idle(served.server.pid, () => loadOn(served, population, { work, pairs: open / 2, tls }));
+  return await idle(served.server.pid, () => loadOn(served, population, { work, pairs: open / 2, tls }));
 }
 
 /** After kill -9 `back` come at once; then all are gone, `pairs` write to each other, and as many come once more. */
