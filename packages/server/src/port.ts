@@ -1,10 +1,11 @@
-import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
+import type { Server as HttpServer, RequestListener } from "node:http";
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
 import { createServer as createFront, type Server, type Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
 import { limits } from "@snug/protocol";
 import { networkOf } from "./addresses.ts";
 import { Places } from "./places.ts";
+import { createServer } from "./plainHttp.ts";
 import { StartError } from "./startError.ts";
 import type { Pair } from "./tls/identity.ts";
 

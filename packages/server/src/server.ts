@@ -21,6 +21,7 @@ import { watchProcess } from "./metrics/process.ts";
 import { Passes } from "./passes.ts";
 import { createListeners, type Listeners, Port, replaceCertificate } from "./port.ts";
 import { Rates } from "./rates.ts";
+import { tidyAtRest } from "./rest.ts";
 import { Restoring } from "./restoring.ts";
 import type { Room } from "./room.ts";
 import { type LinkFacts, leaveFacts, makeSetupLink, removeFacts } from "./setupLink.ts";
@@ -160,6 +161,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   upgrades.listen(listeners.tls);
   started.defer(() => upgrades.close());
   started.use(keepTime(room, report));
+  started.use(tidyAtRest());
   started.defer(() => room.connections.closeAll());
   const facts: LinkFacts = {
     addresses: site.linkAddresses(port.number),

@@ -8,7 +8,7 @@ import { type Hash, Incarnation, randomId, SnugError } from "@snug/protocol";
 import { StartError } from "../src/startError.ts";
 import { faultOf } from "../src/store/faults.ts";
 import { makeDatabase, upgradeDatabase } from "../src/store/schema.ts";
-import { SqliteStore } from "../src/store/sqliteStore.ts";
+import { openWorker, SqliteStore } from "../src/store/sqliteStore.ts";
 import { addPerson, roomy, rowFrom, type StoreUnderTest, storeContract } from "./storeContract.ts";
 
 async function makeSqlite(): Promise<StoreUnderTest & { readonly path: string }> {
@@ -82,6 +82,15 @@ test("P24: a database of a newer schema is refused", async () => {
     (error) => error instanceof StartError && /newer Snug/.test(error.message),
   );
   assert.throws(() => upgradeDatabase(under.path), StartError);
+});
+
+test("a writer that could not begin says so, and can be closed long after it has ended", async () => {
+  const failed = Promise.withResolvers<unknown>();
+  const told = { settle: () => undefined, fail: failed.resolve };
+  const writer = openWorker(join(tmpdir(), "snug-nowhere", "snug.db"), told);
+  assert.match(String(await failed.promise), /unable to open/);
+  await writer.close();
+  await writer.close();
 });
 
 test("P24: a database of version 1 is brought up to date in one step, and keeps what it has", async () => {

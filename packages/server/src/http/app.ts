@@ -60,6 +60,7 @@ export function createApp(of: {
     loggerInstance: of.logger.framework() as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     // Paths that the router can't decode, or finds too long, pass no hook: they are judged and answered like all others.
     frameworkErrors: (_cause, request, reply) => {
       if (!receive(of, request, reply)) notFound(reply);
@@ -104,6 +105,11 @@ export function createApp(of: {
     return well ? "ok\n" : "unavailable\n";
   });
   return { app, handler: () => (request, response) => app.routing(request, response) };
+}
+
+/** In place of compilers of JSON schemas, which would be loaded unused: bodies are parsed by the protocol's own. */
+function noSchemas(): never {
+  throw new Error("routes declare no JSON schemas here");
 }
 
 function notFound(reply: FastifyReply): FastifyReply {

@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { INDEX_VERSION } from "@snug/media";
+import { tidyAtRest } from "../rest.ts";
 import { createAnnouncing } from "./announcing.ts";
 import { Catalog, settleTime } from "./catalog.ts";
 import { openInside, walkFolder } from "./folder.ts";
@@ -50,6 +51,7 @@ const packager = new Packager({ catalog, plans, records });
 const sending = createSending(post);
 // Before the first walk: what happens from now on is not missed.
 const watching = stack.use(watchFolder(folder, log));
+stack.use(tidyAtRest());
 const stills = stack.use(new Stills({ folder, catalog, records }));
 let closing = false;
 let ready = false;

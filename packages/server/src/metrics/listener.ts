@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIP } from "node:net";
+import { createServer } from "../plainHttp.ts";
 import { StartError } from "../startError.ts";
 import { expositionType } from "./exposition.ts";
 

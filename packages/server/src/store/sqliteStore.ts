@@ -61,10 +61,11 @@ export const openWorker: OpenWriter = (path, { settle, fail }) => {
   });
   worker.on("message", settle);
   worker.on("error", fail);
+  // It may end long before it is asked to.
+  const ended = new Promise((resolve) => worker.once("exit", resolve));
   return {
     post: (calls) => worker.postMessage(calls),
     close: async () => {
-      const ended = new Promise((resolve) => worker.once("exit", resolve));
       worker.postMessage("close");
       await ended;
     },

@@ -1,9 +1,11 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { tidyAtRest } from "../rest.ts";
 import { commitBatch, type WriteCall } from "./batch.ts";
 import { openDatabase } from "./schema.ts";
 import { Writes } from "./writes.ts";
 
 if (!parentPort) throw new Error("the writer runs as a worker");
+tidyAtRest();
 serve(parentPort, (workerData as { path: string }).path);
 
 /** Moved cursors wait so long for others to come along with. ms */
