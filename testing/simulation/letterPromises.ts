@@ -106,11 +106,7 @@ export class LetterPromises {
   #hasEnded({ from, to, order }: Sent, after: number): boolean {
     return this.all.some(
       (sent) =>
-        sent.from === from &&
-        sent.to === to &&
-        sent.order > after &&
-        sent.order < order &&
-        (sent.expires || from.left),
+        sent.from === from && sent.to === to && sent.order > after && sent.order < order && sent.expires,
     );
   }
 
@@ -132,10 +128,10 @@ export class LetterPromises {
     if (rank === 2 && !delivered) this.#broken(`${nameOf(sent)} counts as delivered, and is not`);
   }
 
-  /** Everybody is honest here: nothing is refused but what had an end, or is by somebody who has left (L9). */
+  /** Everybody is honest here: nothing is refused but what had an end; what somebody wrote before leaving is not (L9). */
   #checkRefused(device: Device, { id, why }: { readonly id: MessageId; readonly why: string }): void {
     const sent = this.all.find((letter) => letter.id === id);
-    if (sent?.expires || sent?.from.left) return;
+    if (sent?.expires) return;
     this.#broken(`${device.name} refuses ${sent ? nameOf(sent) : "what nobody wrote"}: ${why}`);
   }
 

@@ -1,4 +1,12 @@
-import { awaitsLook, type Client, type Letter, NetworkError, type Person, type Thread } from "@snug/client";
+import {
+  awaitsLook,
+  type Client,
+  type Letter,
+  NetworkError,
+  type Person,
+  senderEndWords,
+  type Thread,
+} from "@snug/client";
 import type { AccountId, MessageId } from "@snug/protocol";
 import { CommandError, exitCodes } from "./exit.ts";
 import { exitCodeOfStop } from "./failures.ts";
@@ -144,10 +152,12 @@ async function printLetter(letter: Letter, state: Joined, output: Output): Promi
   const from = state.people.find((person) => person.account === letter.from)?.name ?? letter.from;
   const gapBefore = letter.state.is === "received" && letter.state.gapBefore;
   if (gapBefore) output.say(`snug: letters of ${from} before this one are missing`);
-  const { id, text, time } = letter;
+  const words = senderEndWords(letter);
+  if (words) output.say(`snug: of the next letter by ${from}: ${words}`);
+  const { id, text, time, senderEnd } = letter;
   const at = new Date(time).toISOString();
   await output.data(
-    { id, from, account: letter.from, time: at, text, gapBefore },
+    { id, from, account: letter.from, time: at, text, gapBefore, senderEnd },
     // Every line break that a terminal could make of it is indented: a letter can't pass for two.
     `${at}\t${from}\t${harmless(text).replaceAll("\n", "\n\t\t")}`,
   );

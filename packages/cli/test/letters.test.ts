@@ -173,10 +173,15 @@ suite("accounts and letters by command line", () => {
     assert.equal(await place.ok(["read"], bela), "");
   });
 
-  test("leave asks; without a terminal it needs --yes; then the home has no account", async () => {
+  test("C40: leave asks; without a terminal it needs --yes; then the home has no account, and its last letter is marked", async () => {
+    await place.ok(["send", "Anna", "so long"], { home: "cleo" });
     assertRefused(await place.run(["leave"], { home: "cleo" }), 2, /--yes/);
     assert.equal((await place.run(["leave", "--yes"], { home: "cleo" })).code, 0);
     assert.equal((await place.run(["whoami"], { home: "cleo" })).code, 3);
     assertRefused(await place.run(["send", "Cleo", "still there?"], anna), 5, /no longer on this server/);
+    const { code, stdout, stderr } = await place.run(["read", "--json"], anna);
+    const { text, senderEnd } = JSON.parse(stdout);
+    assert.deepEqual([code, text, senderEnd], [0, "so long", "left"]);
+    assert.match(stderr, /by Cleo: Written before its sender left this server, as far as can be told/);
   });
 });

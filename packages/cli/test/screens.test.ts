@@ -72,7 +72,7 @@ function letter(
   state: Letter["state"] = { is: "received", gapBefore: false },
 ): Letter {
   const from = state.is === "received" ? bela : anna;
-  return { id: randomId(MessageId), thread: bela, from, text, time: 0, order, state };
+  return { id: randomId(MessageId), thread: bela, from, text, time: 0, order, senderEnd: null, state };
 }
 
 function type(
@@ -159,12 +159,13 @@ test("a thread sends on Enter, empties the composer, and gives the text back whe
   assert.match(draw(back), /! too long/);
 });
 
-test("letters say in words how far they got, and can't paint the screen", () => {
+test("C40: letters say in words how far they got, and what is doubtful about them, and can't paint the screen", () => {
   const letters = [
     letter(1, "\u001b[31mred\u001b[2J"),
     letter(2, "mine", { is: "delivered" }),
     letter(3, "stuck", { is: "held", why: "the keys of bela changed" }),
     letter(4, "after a gap", { is: "received", gapBefore: true }),
+    { ...letter(5, "from a lost phone"), senderEnd: "device" as const },
   ];
   const opened = type({ at: "people", chosen: 1 }, ["enter"]).screen;
   const drawn = draw(hear(opened, { is: "letters", account: bela, letters }));
@@ -172,6 +173,7 @@ test("letters say in words how far they got, and can't paint the screen", () => 
   assert.match(drawn, /you ✓✓ delivered +mine/);
   assert.match(drawn, /you held +stuck\n.*! the keys of bela changed/);
   assert.match(drawn, /has not arrived —\n.*after a gap/);
+  assert.match(drawn, /from a lost phone\s+— Written on a device that was ended since/);
   assert.doesNotMatch(drawn, /\u001b\[(31m|2J)/);
 });
 

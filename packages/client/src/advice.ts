@@ -1,4 +1,4 @@
-import type { Connection, Notice, Person } from "./api.ts";
+import type { Connection, Letter, Notice, Person } from "./api.ts";
 
 const staysReadable = "What you have stays readable here.";
 const askOperator = "Ask whoever runs the server, in another way than through it.";
@@ -27,6 +27,19 @@ export function adviceOf({ code }: Extract<Connection, { is: "stopped" }>): stri
 export function noticesBeside(connection: Connection, notices: readonly Notice[]): readonly Notice[] {
   if (connection.is !== "stopped") return notices;
   return notices.filter(({ text }) => !text.endsWith(connection.why));
+}
+
+/** What is to be known of a letter that was opened after its sender's end (L9), a sentence for the screen. */
+const ends: Readonly<Record<NonNullable<Letter["senderEnd"]>, string>> = {
+  left: "Written before its sender left this server, as far as can be told.",
+  removed: "Written before its sender was removed from this server, as far as can be told.",
+  device:
+    "Written on a device that was ended since, and before that, as far as can be told. If the device was lost, somebody else may have written this.",
+};
+
+/** null for the letters of everybody who is still there. */
+export function senderEndWords({ senderEnd }: Pick<Letter, "senderEnd">): string | null {
+  return senderEnd && ends[senderEnd];
 }
 
 /** Whether nothing is sent to somebody until a person has looked at their keys. */

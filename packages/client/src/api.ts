@@ -1,3 +1,4 @@
+import type { SenderEnd } from "@snug/crypto/sealing";
 import type {
   AccountId,
   DeviceId,
@@ -66,6 +67,11 @@ export interface Letter {
   readonly time: number;
   /** Rises with each letter of the store; the key for paging. */
   readonly order: number;
+  /**
+   * Opened after its sender had left or was removed, or the device that wrote it was ended: written before that, as far
+   * as can be told (L9). null for everybody else's.
+   */
+  readonly senderEnd: SenderEnd | null;
   readonly state:
     | { readonly is: "received"; readonly gapBefore: boolean }
     | { readonly is: "queued" }

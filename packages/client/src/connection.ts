@@ -29,8 +29,8 @@ export interface Hooks {
   address(): Address;
   /** Signs in and catches up on a fresh link. Throws Stop, or anything else to try again later. */
   greet(link: Link): Promise<void>;
-  /** `event` never is the hello. */
-  event(event: Event): void;
+  /** `event` never is the hello. Resolves once it is dealt with. */
+  event(event: Event): Promise<void>;
   changed(): void;
   /** The server has closed the link because this device was ended: why going on is over. */
   ended(): Stop | Promise<Stop>;
@@ -108,9 +108,9 @@ export class Connection {
   #connect(): void {
     this.#callOff();
     this.#enter({ is: "connecting" });
-    const link = new Link(this.#platform, this.#hooks.address(), (event) => {
-      if (this.#link === link) this.#hooks.event(event);
-    });
+    const link = new Link(this.#platform, this.#hooks.address(), (event) =>
+      this.#link === link ? this.#hooks.event(event) : Promise.resolve(),
+    );
     this.#link = link;
     void this.#run(link);
   }

@@ -6,6 +6,7 @@ import {
   compareCheckpoint,
   type Directory,
   emptyDirectory,
+  isEnd,
   logKeyAt,
   openCheckpoint,
   openShownCheckpoint,
@@ -51,6 +52,8 @@ export interface Judgement {
 }
 
 export interface DirectoryHooks {
+  /** Bytes of statements that are taken in all; a server that shows more is stopped at. */
+  readonly most: number;
   judge(news: News, after: Directory): Promise<Judgement>;
   changed(): void;
 }
@@ -62,6 +65,9 @@ export class DirectoryLog {
   readonly #hooks: DirectoryHooks;
   readonly #turns = new Turns();
   readonly #inboxes = new Map<AccountId, StreamId>();
+  readonly #streams = new Set<StreamId>();
+  readonly #ends: number[] = [];
+  #bytes = 0;
   #directory: Directory;
   #checkpoint = "";
 
@@ -86,6 +92,11 @@ export class DirectoryLog {
     return logKeyAt(this.#directory.logKeys, this.#room.logKey, this.#directory.size);
   }
 
+  /** Places of the leaves that ended an account or a device. */
+  get ends(): readonly number[] {
+    return this.#ends;
+  }
+
   /** Resolves when what was read or pushed so far is taken. */
   idle(): Promise<void> {
     return this.#turns.idle();
@@ -102,24 +113,33 @@ export class DirectoryLog {
     return this.#inboxes.get(id);
   }
 
+  isInbox(stream: StreamId): boolean {
+    return this.#streams.has(stream);
+  }
+
   async load(): Promise<void> {
     const entries = (await this.#records.list({ table: "directory" })).map(({ value }) => value);
-    this.#keep(await this.#apply(entries), entries);
+    this.#keep(await this.#apply(entries, this.#held), entries);
     this.#checkpoint = (await this.#records.get("checkpoint", "newest"))?.text ?? "";
   }
 
-  /** Reads what is missing. Throws Stop when the server shows an older or another history. */
+  /**
+   * Reads what is missing, each page verified before the next is asked for: so what is held until the checkpoint fits
+   * are statements, and bounded. Throws Stop when the server shows an older or another history.
+   */
   catchUp(link: Pick<Link, "request">): Promise<void> {
     return this.#turns.run(async () => {
       const from = this.#directory.size;
       const entries: DirectoryEntry[] = [];
+      let replayed = this.#held;
       for (;;) {
         const page = await link.request("directory-read", { from: from + entries.length });
         if (page.size < from) throw rolledBack(page.size, from);
         if (page.from !== from + entries.length) throw new Stop("directory", "the server skips statements");
+        replayed = await this.#apply(page.entries, replayed);
         entries.push(...page.entries);
         const have = from + entries.length;
-        if (have === page.size) return this.#take(entries, page.checkpoint);
+        if (have === page.size) return this.#take(entries, replayed, page.checkpoint);
         if (page.entries.length === 0 || have > page.size) {
           throw new Stop("directory", "the server's directory does not have the size it claims");
         }
@@ -167,7 +187,8 @@ export class DirectoryLog {
     const taken = await this.#turns.run(async () => {
       const size = unverifiedSize(event.checkpoint);
       if (event.from !== this.#directory.size || size !== event.from + event.entries.length) return false;
-      await this.#take(event.entries, event.checkpoint);
+      const { entries, checkpoint } = event;
+      await this.#take(entries, await this.#apply(entries, this.#held), checkpoint);
       return true;
     });
     if (!taken) await this.catchUp(link);
@@ -200,9 +221,8 @@ export class DirectoryLog {
     }
   }
 
-  async #take(entries: readonly DirectoryEntry[], text: string): Promise<void> {
+  async #take(entries: readonly DirectoryEntry[], applied: Replayed, text: string): Promise<void> {
     const { size } = this.#directory;
-    const applied = await this.#apply(entries);
     await this.#match(applied.directory, text);
     const { steps, newLogKey } = applied;
     const judgement = await this.#hooks.judge({ steps, newLogKey, first: size === 0 }, applied.directory);
@@ -233,17 +253,34 @@ export class DirectoryLog {
     }
   }
 
-  async #apply(entries: readonly DirectoryEntry[]): Promise<Replayed> {
+  /** What is held, before anything is applied to it. */
+  get #held(): Replayed {
+    return { directory: this.#directory, bytes: this.#bytes, steps: [], changes: [], newLogKey: false };
+  }
+
+  async #apply(entries: readonly DirectoryEntry[], onto: Replayed): Promise<Replayed> {
     const statements = entries.map(({ statement }) => statement);
+    const bytes = statements.reduce((sum, { length }) => sum + length, onto.bytes);
+    const { most } = this.#hooks;
+    if (bytes > most) {
+      const mebibytes = Math.ceil(most / 2 ** 20);
+      throw new Stop(
+        "directory",
+        `the server shows a directory of more than ${mebibytes} MiB, as no server has`,
+      );
+    }
     try {
-      const { directory, changes } = await applyStatements(this.#directory, statements);
-      const steps: Step[] = [];
+      const { directory, changes } = await applyStatements(onto.directory, statements);
+      const steps: Step[] = [...onto.steps];
       for (const [at, change] of changes.entries()) {
         if (!change) continue;
         const statement = statements[at] ?? new Uint8Array();
         steps.push({ ...change, hash: await sha256(statement), content: decodeStatement(statement).content });
       }
-      return { directory, steps, changes, newLogKey: changes.includes(null) };
+      return {
+        ...{ directory, bytes, steps, changes: [...onto.changes, ...changes] },
+        newLogKey: onto.newLogKey || changes.includes(null),
+      };
     } catch (cause) {
       if (!(cause instanceof SnugError)) throw cause;
       const code = cause.code === "upgrade" ? "upgrade" : "directory";
@@ -252,10 +289,15 @@ export class DirectoryLog {
   }
 
   #keep(applied: Replayed, entries: readonly DirectoryEntry[]): void {
+    const from = this.#directory.size;
     this.#directory = applied.directory;
+    this.#bytes = applied.bytes;
     applied.changes.forEach((change, at) => {
       const inbox = entries[at]?.inbox;
-      if (change && inbox) this.#inboxes.set(change.account, inbox);
+      if (change && isEnd(change.kind)) this.#ends.push(from + at);
+      if (!change || !inbox) return;
+      this.#inboxes.set(change.account, inbox);
+      this.#streams.add(inbox);
     });
   }
 
@@ -270,6 +312,8 @@ export class DirectoryLog {
 
 interface Replayed {
   readonly directory: Directory;
+  /** Of all its statements. */
+  readonly bytes: number;
   readonly changes: readonly Applied[];
   readonly steps: readonly Step[];
   readonly newLogKey: boolean;

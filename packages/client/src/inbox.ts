@@ -1,4 +1,5 @@
-import type { Directory } from "@snug/crypto/identity";
+import { type Directory, unverifiedSize } from "@snug/crypto/identity";
+import type { SenderEnd } from "@snug/crypto/sealing";
 import {
   type AccountId,
   type Content,
@@ -13,6 +14,7 @@ import {
   SnugError,
   sha256,
 } from "@snug/protocol";
+import { Acceptance } from "./acceptance.ts";
 import type { Letter } from "./api.ts";
 import { Stop } from "./connection.ts";
 import type { DirectoryLog } from "./directory.ts";
@@ -28,7 +30,7 @@ import { Turns } from "./turns.ts";
 const tellAgain = 30_000;
 /** So many of the newest rows are kept byte for byte: a restored server gets them back (C29). */
 const keptRows = 256;
-/** And so many without their sealed bytes, so that the chain reaches further back. */
+/** And so many without their sealed bytes, so that the chain reaches further back; and why, where one was refused. */
 const keptHeaders = 10_240;
 
 /** Answers that say nothing of this device: the next link asks again. */
@@ -42,6 +44,7 @@ export interface Opened {
   readonly content: Content;
   /** Whom the letter went to that this is our own copy of. */
   readonly copyOf: AccountId | null;
+  readonly senderEnd: SenderEnd | null;
 }
 
 export interface InboxParts {
@@ -54,9 +57,16 @@ export interface InboxParts {
   readonly platform: Pick<Platform, "after">;
   readonly me: AccountId;
   /** Throws SnugError for whatever is not a letter to us from whom the row names. */
-  readonly open: (sealed: Uint8Array, row: Row, directory: Directory) => Promise<Opened>;
+  readonly open: (sealed: Uint8Array, by: OpenBy) => Promise<Opened>;
   readonly arrived: (letters: readonly Letter[]) => void;
   readonly isBlocked: (account: AccountId) => boolean;
+}
+
+/** What a letter is opened with besides the own keys. */
+export interface OpenBy {
+  readonly row: Row;
+  readonly directory: Directory;
+  readonly mayPrecede: (leaves: number) => boolean;
 }
 
 /** What a batch of rows brings, until it is stored. */
@@ -65,6 +75,8 @@ interface Batch {
   late: boolean;
   readonly marks: Set<string>;
   readonly counters: Map<string, number>;
+  /** What its letters tell of the time at which rows were accepted. */
+  readonly learnt: Change[];
 }
 
 type Verdict =
@@ -79,6 +91,7 @@ type Verdict =
 export class Inbox {
   readonly #parts: InboxParts;
   readonly #order = new Turns();
+  readonly #acceptance: Acceptance;
   readonly #senders = new Map<string, number>();
   #position: Position;
   /** Whether a row of the server's present incarnation is stored: none of a former one comes after it. */
@@ -96,6 +109,7 @@ export class Inbox {
   constructor(parts: InboxParts, position: Position) {
     this.#parts = parts;
     this.#position = position;
+    this.#acceptance = new Acceptance(parts.records);
   }
 
   get position(): Position {
@@ -113,14 +127,26 @@ export class Inbox {
     for (const { key, value } of await records.list({ table: "senders" })) {
       this.#senders.set(key, value.counter);
     }
+    await this.#acceptance.load();
     const newest = await records.get("rows", numberKey(this.#position.seq));
     this.#begun = newest !== undefined && decodeRow(newest.row).incarnation === this.#position.incarnation;
   }
 
-  /** Goes on from here: another incarnation of the server. The caller has stored it. */
-  adopt(position: Position): void {
-    this.#position = position;
-    this.#begun = false;
+  /** Goes on from here: another incarnation of the server. The caller commits the changes before `apply`. */
+  adopt(position: Position): { readonly changes: readonly Change[]; apply(): void } {
+    const back = this.#acceptance.goBack({ from: this.#position.seq, to: position.seq });
+    return {
+      changes: [put("position", "inbox", position), ...back],
+      apply: () => {
+        this.#position = position;
+        this.#begun = false;
+      },
+    };
+  }
+
+  /** Whether an account or a device was ended since it was last asked how far the inbox reaches (L9). */
+  get mustAsk(): boolean {
+    return this.#acceptance.lacks(this.#parts.log.ends);
   }
 
   /** The newest rows, oldest first and without a hole up to the position; older ones without their sealed bytes. */
@@ -160,10 +186,12 @@ export class Inbox {
     // What the former link still had in work is finished first: the cursor must not move underneath.
     await this.#order.idle();
     const { stream, incarnation, seq } = this.#position;
+    const { ends, directory } = this.#parts.log;
     try {
       const { head } = await link.request("stream-read", { stream, incarnation, after: seq });
       if (head < seq) throw new SnugError("rolled-back", `${head} rows`);
       this.#head = head;
+      await this.#parts.records.commit(this.#acceptance.learn(ends, { seq: head, size: directory.size }));
     } catch (error) {
       if (!(error instanceof SnugError)) throw error;
       if (error.code === "rolled-back") {
@@ -207,7 +235,7 @@ export class Inbox {
   async #takeRows(pushed: readonly Row[], link: Pick<Link, "request">): Promise<void> {
     const rows = pushed.filter((row) => row.seq > this.#position.seq);
     const end = await this.#checkChain(rows);
-    const batch: Batch = { late: false, marks: new Set(), counters: new Map() };
+    const batch: Batch = { late: false, marks: new Set(), counters: new Map(), learnt: [] };
     const verdicts: Verdict[] = [];
     for (const row of rows) verdicts.push(await this.#judge(row, batch, link));
     await this.#store(rows, verdicts, { end, batch });
@@ -244,10 +272,15 @@ export class Inbox {
       return { is: "known", mark, own: row.account === me };
     }
     try {
-      const { id, time, content, checkpoint, copyOf } = await this.#open(row, link);
+      const { id, time, content, checkpoint, copyOf, senderEnd } = await this.#open(row, link);
       const name = log.directory.accounts.get(row.account)?.display ?? "somebody";
       // A script that writes letters by the book alone knows of no checkpoint (L6).
-      if (checkpoint !== "") await log.compare(checkpoint, name, link);
+      if (checkpoint !== "") {
+        await log.compare(checkpoint, name, link);
+        // Who wrote it knew so much of the log: whatever comes behind it was accepted later.
+        const size = unverifiedSize(checkpoint);
+        batch.learnt.push(...this.#acceptance.learn(log.ends, { seq: row.seq - 1, size }));
+      }
       batch.marks.add(mark);
       const thread = row.account === me ? (copyOf ?? me) : row.account;
       // A copy of our own that this store doesn't know: it was put back to an older state, and is filled again.
@@ -256,7 +289,7 @@ export class Inbox {
           ? ({ is: "accepted" } as const)
           : ({ is: "received", gapBefore: this.#count(row, batch) > 1 } as const);
       const { account: from, device, counter } = row;
-      const letter = { id, thread, from, time, content, state };
+      const letter = { id, thread, from, time, content, state, ...(senderEnd && { senderEnd }) };
       return { is: "letter", letter: from === me ? letter : { ...letter, sent: { device, counter } }, mark };
     } catch (error) {
       if (!(error instanceof SnugError)) throw error;
@@ -266,18 +299,19 @@ export class Inbox {
 
   async #open(row: Row, link: Pick<Link, "request">): Promise<Opened> {
     const { log, open } = this.#parts;
-    const { sealed } = row;
+    const { sealed, seq } = row;
     if (sealed === null) throw new SnugError("not-found", "its contents have been erased");
     if (!(await checkRow(row))) {
       throw new SnugError("forbidden", "it was changed after the server had accepted it");
     }
+    const mayPrecede = (leaves: number): boolean => this.#acceptance.mayPrecede(leaves, seq);
     try {
-      return await open(sealed, row, log.directory);
+      return await open(sealed, { row, directory: log.directory, mayPrecede });
     } catch (error) {
       if (!(error instanceof SnugError) || error.code !== "not-found") throw error;
       // The sender may be newer than our directory.
       await log.catchUp(link);
-      return open(sealed, row, log.directory);
+      return open(sealed, { row, directory: log.directory, mayPrecede });
     }
   }
 
@@ -301,12 +335,15 @@ export class Inbox {
     const refusals: { show(): void }[] = [];
     const repeated =
       this.#repeated + verdicts.filter((verdict) => verdict.is === "known" && !verdict.own).length;
-    const changes: Change[] = [put("position", "inbox", end)];
+    const changes: Change[] = [put("position", "inbox", end), ...batch.learnt];
     rows.forEach((row, at) => {
       changes.push(put("rows", numberKey(row.seq), { row: encodeCbor({ ...row }) }));
       changes.push(put("headers", numberKey(row.seq), { row: encodeCbor({ ...row, sealed: null }) }));
       if (row.seq > keptRows) changes.push(put("rows", numberKey(row.seq - keptRows), null));
-      if (row.seq > keptHeaders) changes.push(put("headers", numberKey(row.seq - keptHeaders), null));
+      if (row.seq > keptHeaders) {
+        const old = numberKey(row.seq - keptHeaders);
+        changes.push(put("headers", old, null), put("refused", old, null));
+      }
       const verdict = verdicts[at];
       if (!verdict) return;
       if (verdict.is === "dropped") {

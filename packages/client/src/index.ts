@@ -1,4 +1,4 @@
-export { adviceOf, awaitsLook, noticesBeside } from "./advice.ts";
+export { adviceOf, awaitsLook, noticesBeside, senderEndWords } from "./advice.ts";
 export * from "./api.ts";
 export { createClient } from "./client.ts";
 export type { HttpRequest, Platform, Socket, SocketEvents } from "./platform.ts";

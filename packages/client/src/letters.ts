@@ -185,6 +185,6 @@ function letterKey(thread: AccountId, order: number): string {
 }
 
 function shown(stored: StoredLetter): Letter {
-  const { id, thread, from, time, order, state } = stored;
-  return { id, thread, from, text: stored.content.parts[0]?.text ?? "", time, order, state };
+  const { id, thread, from, content, time, order, senderEnd = null, state } = stored;
+  return { id, thread, from, text: content.parts[0]?.text ?? "", time, order, senderEnd, state };
 }

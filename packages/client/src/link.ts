@@ -3,6 +3,7 @@ import {
   type Event,
   type EventOf,
   encodeRequest,
+  limits,
   operations,
   type Request,
   type RequestOf,
@@ -19,6 +20,13 @@ import { StoreError } from "./store.ts";
 const answerLimit = 20_000;
 /** The first frame must come within this. */
 const helloLimit = 10_000;
+
+/**
+ * Bytes of events that have come and are not dealt with yet: as much as an honest server can have waiting for one
+ * account (D14). Events cost memory beside their bytes, the smallest most of all.
+ */
+const mostWork: number = limits.inboxBytes + limits.inboxRows * 1024;
+const leastWork = 1024;
 
 interface Waiting {
   readonly name: SocketOperation;
@@ -41,15 +49,17 @@ export class Link {
   readonly #platform: Platform;
   readonly #socket: Socket;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #onEvent: (event: Event) => void;
+  readonly #onEvent: (event: Event) => Promise<void>;
   #resolveHello: (hello: EventOf<"hello">) => void = () => undefined;
   #rejectHello: (error: Error) => void = () => undefined;
   #resolveEnd: (end: LinkEnd) => void = () => undefined;
   #end: LinkEnd | null = null;
   #greeted = false;
   #number = 0;
+  #work = 0;
 
-  constructor(platform: Platform, address: Address, onEvent: (event: Event) => void) {
+  /** `onEvent` resolves once the event is dealt with; it does not reject. */
+  constructor(platform: Platform, address: Address, onEvent: (event: Event) => Promise<void>) {
     this.#platform = platform;
     this.#onEvent = onEvent;
     this.hello = new Promise((resolve, reject) => {
@@ -102,21 +112,29 @@ export class Link {
     try {
       const frame = decodeServerFrame(bytes);
       if (frame.type === "unknown-event") return;
-      if (frame.type === "event") this.#takeEvent(frame.event);
+      if (frame.type === "event") this.#takeEvent(frame.event, Math.max(leastWork, bytes.length));
       else this.#takeAnswer(frame);
     } catch (error) {
       this.close(`the server sent what is no frame: ${error instanceof Error ? error.message : ""}`);
     }
   }
 
-  #takeEvent(event: Event): void {
+  #takeEvent(event: Event, cost: number): void {
     if (event.name === "hello") {
       if (this.#greeted) throw new SnugError("malformed", "a second hello");
       this.#greeted = true;
       this.#resolveHello(event.body);
-    } else {
-      this.#onEvent(event);
+      return;
     }
+    this.#work += cost;
+    if (this.#work > mostWork) {
+      // What is left out comes again: the next link goes on behind what is stored.
+      this.close("the server sends more than this device can take in");
+      return;
+    }
+    void this.#onEvent(event).then(() => {
+      this.#work -= cost;
+    });
   }
 
   #takeAnswer(frame: { type: "response"; number: number; body: unknown } | AnswerError): void {

@@ -7,6 +7,7 @@ import {
   encodeInviteLink,
   type Hash,
   type Invite,
+  limits,
   protocolVersion,
   type ResponseOf,
   SnugError,
@@ -44,6 +45,9 @@ export interface MembershipParts {
   readonly left: () => Promise<void>;
 }
 
+/** A server that says how far the inbox reaches delivers up to there within this. ms */
+const deliveryLimit = 60_000;
+
 /** An account's device on its server, while it is open: everything that joining brings to life. */
 export class Membership {
   readonly connection: Connection;
@@ -77,6 +81,8 @@ export class Membership {
     });
     this.letters = new Letters(records, changed);
     this.log = new DirectoryLog(records, room, {
+      // Up to a limit a server adds whom it likes; each of them is ended at most once, by fewer bytes.
+      most: 2 * limits.directory,
       judge: (news, after) => this.people.judge(news, after),
       changed: () => this.#directoryChanged(),
     });
@@ -110,8 +116,7 @@ export class Membership {
       {
         ...shared,
         platform,
-        open: (sealed, row, directory) =>
-          openLetter(sealed, { server: room.server, me, keys: keys.encryption, directory, row }),
+        open: (sealed, by) => openLetter(sealed, { server: room.server, me, keys: keys.encryption, ...by }),
         arrived: parts.arrived,
         isBlocked,
       },
@@ -382,25 +387,24 @@ export class Membership {
     this.#room = room;
   }
 
-  #take(event: Event): void {
+  #take(event: Event): Promise<void> {
     const link = this.#link;
-    if (!link) return;
-    if (event.name === "presence") this.people.presence(event.body);
-    else if (event.name === "library") this.#reload();
-    else this.#follow(this.#handle(event, link), link);
+    return link ? this.#follow(this.#handle(event, link), link) : Promise.resolve();
   }
 
   #handle(event: Event, link: Link): Promise<void> {
     if (event.name === "rows") return this.inbox.take(event.body, link);
     if (event.name === "directory") return this.log.push(event.body, link);
     if (event.name === "delivered") return this.outbox.delivered(event.body.ids);
+    if (event.name === "presence") this.people.presence(event.body);
+    if (event.name === "library") this.#reload();
     if (event.name === "restored") this.outbox.kick();
     return Promise.resolve();
   }
 
   /** Work that fails leaves a hole behind what comes next: the link is ended, the next one resumes from the store. */
-  #follow(work: Promise<void>, link: Link): void {
-    work.catch((error: unknown) => {
+  #follow(work: Promise<void>, link: Link): Promise<void> {
+    return work.catch((error: unknown) => {
       if (error instanceof Stop) this.connection.stop(error);
       else link.close(error);
     });
@@ -409,6 +413,21 @@ export class Membership {
   #online(): void {
     this.outbox.kick();
     this.#reload();
+    this.#askHead();
+  }
+
+  /** Somebody was ended while we are here: how far the inbox reaches now tells what of theirs came before (L9). */
+  #askHead(): void {
+    const link = this.#link;
+    if (!link || this.connection.state.is !== "online" || !this.inbox.mustAsk) return;
+    const callOff = this.#parts.platform.after(deliveryLimit, () =>
+      link.close("the server does not deliver what it says the inbox has"),
+    );
+    const asked = this.inbox
+      .resume(link)
+      .then(() => Promise.race([this.inbox.caughtUp(), brokenLink(link)]))
+      .finally(callOff);
+    void this.#follow(asked, link);
   }
 
   #reload(): void {
@@ -416,7 +435,8 @@ export class Membership {
       // Without a list there is nothing to watch, but letters go on; the next event or link reads it again.
       if (error instanceof NetworkError) return;
       const why = error instanceof Error ? error.message : "";
-      this.notices.add("quiet", `The list of videos could not be read: ${why}`).catch(this.#broken);
+      const said = "The list of videos could not be read: ";
+      if (!this.notices.has(said)) this.notices.add("quiet", said + why).catch(this.#broken);
     });
   }
 
@@ -426,6 +446,7 @@ export class Membership {
     if (end && this.#leaving) this.#parts.left().catch(this.#broken);
     else if (end) this.connection.stop(new Stop("unauthenticated", end));
     this.outbox.kick();
+    this.#askHead();
   }
 
   /** The directory's word for it was pushed before the server closed, and may still be under way here. */

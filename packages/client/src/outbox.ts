@@ -134,7 +134,9 @@ export class Outbox {
    * behind. Less than it has acknowledged: the server lost something.
    */
   async compare(counters: ResponseOf<"sign-in">["counters"]): Promise<void> {
-    const seen = new Map(counters.map(({ stream, counter }) => [stream, counter]));
+    // Of streams that are nobody's inbox there is nothing to be counted.
+    const known = counters.filter(({ stream }) => this.#parts.log.isInbox(stream));
+    const seen = new Map(known.map(({ stream, counter }) => [stream, counter]));
     const changes: Change[] = [];
     let behind = false;
     for (const stream of new Set([...seen.keys(), ...this.#counters.keys()])) {

@@ -81,6 +81,8 @@ const StoredLetter = z.strictObject({
   time: count,
   order: count,
   state: LetterState,
+  /** Its sender was ended before it was opened here (L9). */
+  senderEnd: z.enum(["left", "removed", "device"]).optional(),
   /** Of a received letter: where it stands in its sender's own count. Stores of the first version lack it. */
   sent: z.strictObject({ device: DeviceId, counter: z.int().positive() }).optional(),
 });
@@ -155,6 +157,8 @@ const schemas = {
   rows: z.strictObject({ row: bytes }),
   /** seq → the same without their sealed bytes, of many more: what the chain of hashes needs. */
   headers: z.strictObject({ row: bytes }),
+  /** place of a leaf that ended an account or a device → the last row of the own inbox that may have come before it (L9). */
+  ends: z.strictObject({ seq: count }),
   /** seq → why a row was not taken in. */
   refused: z.strictObject({ account: AccountId, id: MessageId, code: z.string(), why: z.string() }),
   /** place → outgoing. */
@@ -166,6 +170,8 @@ const schemas = {
     time: count,
     level: z.enum(["quiet", "loud"]),
     text: z.string(),
+    /** How many others it stands for that are not kept. */
+    leftOut: count.optional(),
   }),
   /** "repeated": letters of others that came again. */
   counts: z.strictObject({ count }),

@@ -42,13 +42,14 @@ export async function bringBack(
     const text = words({ brought, again: again.letters, restored: signed.restored });
     const notice = notices.make("loud", text);
     const position: Position = { ...inbox.position, ...common.at, incarnation };
+    const adopted = inbox.adopt(position);
     await records.commit([
-      put("position", "inbox", position),
+      ...adopted.changes,
       ...forgotten(kept, position.seq),
       ...again.changes,
       notice.change,
     ]);
-    inbox.adopt(position);
+    adopted.apply();
     again.apply();
     notice.show();
     return counters;

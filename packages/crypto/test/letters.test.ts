@@ -108,6 +108,7 @@ test("L6: a letter brings everything that was sealed", async () => {
     checkpoint: "the newest",
     content: textContent("Grüße 🌻\n\tzwei Zeilen"),
     copyOf: null,
+    senderEnd: null,
   });
 });
 
@@ -396,18 +397,56 @@ test("L8: a letter handed on by its recipient to somebody else is refused there"
   );
 });
 
-test("L9: a letter by a revoked device or a removed account is refused, whenever it was written", async () => {
-  const { row, seal } = letterBetween(room, "Alice", "Bob", "x");
-  const sealed = await seal();
-  await openAs("Bob", sealed, row);
-  const device = personOf(room, "Alice").device;
-  const revoked = await applyStatement(
-    room.directory,
-    await nextStatement(room, "Alice", "device-revoke", { device }),
-  );
-  await assert.rejects(openAs("Bob", sealed, row, revoked.directory), refused("forbidden", /was revoked/));
-  const removed = await applyStatement(room.directory, await nextStatement(room, "Alice", "remove", {}));
-  await assert.rejects(openAs("Bob", sealed, row, removed.directory), refused("forbidden", /was removed/));
+test("L9: what was sent before its sender's end is opened and marked; what may not have been, or knows of the end, is refused", async () => {
+  const { account, device } = personOf(room, "Alice");
+  // Alice rules: leaving and ending a device of her own are statements of her chain, removing Bob one about another.
+  const after = async (kind: "device-revoke" | "remove", directory = room.directory) => {
+    const body = kind === "remove" ? {} : { device };
+    const statement = await nextStatement({ ...room, directory }, "Alice", kind, body);
+    return (await applyStatement(directory, statement)).directory;
+  };
+  const { size } = room.directory;
+  const ended = await after("device-revoke");
+  const left = await after("remove");
+  const removal = await nextStatement(room, "Alice", "account-remove", {
+    account: personOf(room, "Bob").account,
+  });
+  const removed = (await applyStatement(room.directory, removal)).directory;
+  const fromAlice = letterBetween(room, "Alice", "Bob", "x");
+  const fromBob = letterBetween(room, "Bob", "Carol", "y");
+  const known = (leaves: number) => `snug/${room.server}\n${leaves}\n${"A".repeat(43)}=\n\n— someone x\n`;
+  const cases = [
+    ["device", ended, fromAlice, "Bob"],
+    ["left", left, fromAlice, "Bob"],
+    // The first end counts.
+    ["device", await after("remove", ended), fromAlice, "Bob"],
+    ["removed", removed, fromBob, "Carol"],
+  ] as const;
+  for (const [how, directory, { letter, row }, reader] of cases) {
+    const open = async (checkpoint: string, mayPrecede: (leaves: number) => boolean) =>
+      openLetter(await sealLetter({ ...letter, checkpoint }), {
+        ...openerOf(room, reader),
+        directory,
+        row,
+        mayPrecede,
+      });
+    const asked: number[] = [];
+    const opened = await open(known(size), (leaves) => asked.push(leaves) > 0);
+    assert.equal(opened.senderEnd, how);
+    assert.deepEqual(asked, [size], "asked of the first end only");
+    assert.equal((await open("", () => true)).senderEnd, how);
+    await assert.rejects(
+      open("", () => false),
+      refused("forbidden", /before it was sent/),
+    );
+    await assert.rejects(
+      open(known(size + 1), () => true),
+      refused("forbidden", /before it was sent/),
+    );
+  }
+  const opened = await openAs("Bob", await fromAlice.seal(), fromAlice.row);
+  assert.equal(opened.senderEnd, null);
+  assert.deepEqual(accountOf(ended, account).devices.get(device)?.endedAt, size);
 });
 
 test("L9: a device whose time ended writes nothing more, by either clock", async () => {

@@ -139,7 +139,13 @@ export function letterBetween(room: Room, from: string, to: string, text: string
 /** Whom a letter is opened by. */
 export function openerOf(room: Room, name: string) {
   const { account: me, keys } = personOf(room, name);
-  return { server: room.server, me, keys: keys.encryption, directory: room.directory };
+  return {
+    server: room.server,
+    me,
+    keys: keys.encryption,
+    directory: room.directory,
+    mayPrecede: () => true,
+  };
 }
 
 /** For assert.rejects and assert.throws: code and message. */

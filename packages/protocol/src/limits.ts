@@ -48,6 +48,8 @@ export const limits = {
   connections: 64,
   /** Those of them that have not signed in yet. */
   greetings: 32,
+  /** Bytes of all statements of the directory: above it nothing is added but what ends an account or a device. */
+  directory: 64 * 1024 * 1024,
   /** Statements of one account: an invite's holder is shown all of the inviter's in one answer. */
   statements: 256,
   /** Invites of a member that can still be used, and how many people one of them lets in; then the same of an administrator. */

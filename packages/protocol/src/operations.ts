@@ -113,7 +113,7 @@ export const operations = define({
     who: "member",
     request: z.strictObject({ statement: bytes(limits.statement) }),
     response: z.strictObject({ index: seq }),
-    errors: ["conflict", "forbidden", "policy"],
+    errors: ["conflict", "forbidden", "policy", "quota"],
     rate: changing,
   },
   submit: {

@@ -6,6 +6,7 @@ import {
   type Directory,
   emptyDirectory,
   hasAdmin,
+  isEnd,
   logKeyAt,
   openCheckpoint,
   openShownCheckpoint,
@@ -50,26 +51,35 @@ export class DirectoryLog {
   readonly #owners = new Map<StreamId, AccountId>();
   readonly #inboxes = new Map<AccountId, StreamId>();
   readonly #positions = new Map<AccountId, number>();
+  readonly #ended = new Set<DeviceId>();
+  readonly #most: number;
+  /** Of all statements. */
+  #bytes = 0;
   #directory: Directory;
   #checkpoint = "";
   #last: Promise<unknown> = Promise.resolve();
   /** Called after each append, once it is durable. */
   onLeaf: (leaf: Leaf) => void = () => undefined;
 
-  private constructor(store: Store, keys: LogKeys) {
+  private constructor(store: Store, keys: LogKeys, most: number) {
     this.#store = store;
+    this.#most = most;
     this.#keys = keys;
     this.#directory = emptyDirectory(keys.server);
   }
 
-  /** Replays the stored log. Throws StartError when it is not what its newest checkpoint says. */
-  static async open(store: Store, keys: LogKeys): Promise<DirectoryLog> {
-    const log = new DirectoryLog(store, keys);
+  /**
+   * Replays the stored log, which takes `most` bytes of statements. Throws StartError when it is not what its newest
+   * checkpoint says.
+   */
+  static async open(store: Store, keys: LogKeys, most: number = limits.directory): Promise<DirectoryLog> {
+    const log = new DirectoryLog(store, keys, most);
     for (;;) {
       const entries = await store.directory(log.size, page);
       const statements = entries.map(({ statement }) => statement);
       const { directory, changes } = await applyStatements(log.#directory, statements);
       log.#directory = directory;
+      for (const { length } of statements) log.#bytes += length;
       for (const [at, change] of changes.entries()) {
         const inbox = entries[at]?.inbox;
         if (change && inbox) log.#setInbox(change.account, inbox);
@@ -128,6 +138,25 @@ export class DirectoryLog {
     return found !== undefined && !found.revoked && (found.ends === null || found.ends > now);
   }
 
+  /** Whether a statement that ends this device is in the store, or on its way there. */
+  isEnded(device: DeviceId): boolean {
+    return this.#ended.has(device);
+  }
+
+  /**
+   * Changes the store so that these devices are ended. From its call on nothing of theirs is handed to the store, which
+   * takes changes in order: no row of an ended device stands behind its end (D31).
+   */
+  async #ending(devices: readonly DeviceId[], change: () => Promise<void>): Promise<void> {
+    for (const device of devices) this.#ended.add(device);
+    try {
+      await change();
+    } catch (error) {
+      for (const device of devices) this.#ended.delete(device);
+      throw error;
+    }
+  }
+
   /** Whether somebody rules here: only while nobody does there is a setup link. */
   hasAdmin(): boolean {
     return hasAdmin(this.#directory);
@@ -162,6 +191,7 @@ export class DirectoryLog {
       if ((content.body.invite?.inviter ?? null) !== of.inviter) {
         throw new SnugError("policy", "the genesis names another inviter than the invite's maker");
       }
+      this.#mustHaveRoom(content.kind, of.genesis);
       const { directory, account } = await applyStatement(this.#directory, of.genesis);
       const inbox = randomId(StreamId);
       const leaf = await this.#nextLeaf(directory, { account, statement: of.genesis, now: of.now });
@@ -171,6 +201,12 @@ export class DirectoryLog {
       this.#publish(directory, leaf, { inbox, endedDevices: [] });
       return { account, inbox };
     });
+  }
+
+  /** Ends are always taken: a full directory must not keep anybody here. */
+  #mustHaveRoom(kind: string, { length }: Uint8Array): void {
+    if (isEnd(kind) || this.#bytes + length <= this.#most) return;
+    throw new SnugError("quota", "this server's directory is full; ask its administrator");
   }
 
   /** The account and inbox of a genesis that is already in the log. */
@@ -188,6 +224,7 @@ export class DirectoryLog {
       if (content.number >= limits.statements) {
         throw new SnugError("policy", `an account makes at most ${limits.statements} statements`);
       }
+      this.#mustHaveRoom(content.kind, statement);
       const { directory, subject } = await applyStatement(this.#directory, statement);
       const before = activeDevices(this.#directory.accounts.get(subject));
       const after = activeDevices(directory.accounts.get(subject));
@@ -195,7 +232,8 @@ export class DirectoryLog {
       const endedDevices = before.filter((device) => !after.includes(device));
       const addedDevices = after.filter((device) => !before.includes(device));
       const endedInvites = endedDevices.length > 0 ? subject : null;
-      await this.#store.addStatement(leaf, { addedDevices, endedDevices, endedInvites });
+      const effects = { addedDevices, endedDevices, endedInvites };
+      await this.#ending(endedDevices, () => this.#store.addStatement(leaf, effects));
       this.#publish(directory, leaf, { inbox: null, endedDevices });
       return leaf.index;
     });
@@ -235,9 +273,11 @@ export class DirectoryLog {
       }
       const touched = [...new Set(applied.flatMap(({ account, subject }) => [account, subject]))];
       const devices = touched.flatMap((id) => changedDevices(id, this.#directory, directory));
-      await this.#store.restoreStatements({ index: of.from, leaves, ...of, devices });
       const endedDevices = devices.flatMap(({ device, active }) => (active ? [] : [device]));
+      const restored = { index: of.from, leaves, ...of, devices };
+      await this.#ending(endedDevices, () => this.#store.restoreStatements(restored));
       for (const { account, inbox } of leaves) if (inbox) this.#setInbox(account, inbox);
+      for (const { length } of statements) this.#bytes += length;
       this.#directory = directory;
       this.#checkpoint = of.checkpoint;
       const [last] = leaves.slice(-1);
@@ -310,6 +350,7 @@ export class DirectoryLog {
     this.#directory = directory;
     this.#checkpoint = leaf.checkpoint;
     const { index, checkpoint, statement } = leaf;
+    this.#bytes += statement.length;
     const entry = { statement, inbox: of.inbox };
     this.onLeaf({ index, entry, checkpoint, endedDevices: of.endedDevices });
   }

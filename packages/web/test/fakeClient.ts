@@ -111,6 +111,7 @@ function hostileLetters(): Letter[] {
     text,
     time: Date.now() - 60 * minute + order * 1000,
     order,
+    senderEnd: null,
     state: { is: "received", gapBefore: order % 5 === 0 },
   });
   const many = texts.map((text, at) => letter(stranger, text, at + 1));
@@ -137,6 +138,7 @@ function letters(room: Scenario["room"]): Letter[] {
       text,
       time: order < 120 ? start + order * minute : Date.now() - (140 - order) * minute,
       order: order + 1,
+      senderEnd: room === "changed" && order === 125 ? "device" : null,
       state: own
         ? held
           ? { is: "held", why: "Lena’s keys changed" }
@@ -245,8 +247,7 @@ export async function openBrowserClient(): Promise<Client> {
         thread: to,
         from: me,
         text,
-        time: Date.now(),
-        order: written.length + 1,
+        ...{ time: Date.now(), order: written.length + 1, senderEnd: null },
         state: { is: "queued" },
       };
       add(letter);

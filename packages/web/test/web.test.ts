@@ -182,11 +182,13 @@ describe("the web client under the server's policy", () => {
     await old.getByText("Ed25519 signatures").waitFor();
   });
 
-  it("W8: changed keys are loud, hold letters back, and are settled by a person", async () => {
+  it("W8 C40: changed keys are loud, hold letters back, and are settled by a person; a letter of a device that was ended is marked", async () => {
     const page = await open({ scenario: "changed", path: `/chats/${lena}` });
     const banner = page.getByTestId("key-changed");
     await banner.waitFor();
     await page.getByText("Not sent: Lena’s keys changed").waitFor();
+    const marked = page.getByTestId("letter").filter({ has: page.getByTestId("sender-end") });
+    assert.match((await marked.textContent()) ?? "", /المكان.*Written on a device that was ended since/);
     await banner.getByRole("button", { name: "Compare the safety number" }).click();
     assert.match((await page.getByTestId("safety-number").textContent()) ?? "", /13579/);
     await page.getByTestId("mark-verified").click();

@@ -26,6 +26,8 @@ export interface Device {
   readonly added: number;
   /** Who revoked it: the account itself, or an administrator; null while nobody has. */
   readonly endedBy: AccountId | null;
+  /** How many leaves the log had before the one that revoked it; null while none has. */
+  readonly endedAt: number | null;
 }
 
 export interface EncryptionKey {
@@ -52,6 +54,8 @@ export interface Account {
   readonly removed: boolean;
   /** Who removed it: the account itself, or an administrator; null while nobody has. */
   readonly removedBy: AccountId | null;
+  /** How many leaves the log had before the one that removed it; null while none has. */
+  readonly removedAt: number | null;
   /** Has statements that this version does not understand: nothing new is sealed to it. */
   readonly newer: boolean;
   /** Number and hash of its newest statement. */
@@ -99,6 +103,7 @@ export async function foundAccount(
     role: body.invite ? "member" : "admin",
     removed: false,
     removedBy: null,
+    removedAt: null,
     newer: false,
     number: 0,
     head: hash,
@@ -128,7 +133,16 @@ async function checkKeys(body: {
 
 async function deviceOf(entry: DeviceEntry, added: number): Promise<Device> {
   const { key, rights, ends } = entry;
-  return { key, keyId: await keyIdOf(key), rights, ends, revoked: false, added, endedBy: null };
+  return {
+    key,
+    keyId: await keyIdOf(key),
+    rights,
+    ends,
+    revoked: false,
+    added,
+    endedBy: null,
+    endedAt: null,
+  };
 }
 
 /** Who signed a statement of an account, or null when no key that the account has now did. */
@@ -143,11 +157,14 @@ export async function signerOf(account: Account, statement: DecodedStatement): P
   return null;
 }
 
-/** The account after one more statement of its own, which is already known to be next in the chain and signed. */
+/**
+ * The account after one more statement of its own, which is already known to be next in the chain and signed; `index`
+ * is its place in the log.
+ */
 export async function advanceAccount(
   account: Account,
   content: StatementContent,
-  step: { readonly hash: Hash; readonly signedBy: Signer | null },
+  step: { readonly hash: Hash; readonly signedBy: Signer | null; readonly index: number },
 ): Promise<Account> {
   const kind = content.kind === "unknown" ? content.named : content.kind;
   const next: Account = {
@@ -158,21 +175,25 @@ export async function advanceAccount(
   };
   // Behind a statement that isn't understood, a signer may be unknown too: the chain goes on, nothing is believed.
   if (step.signedBy === null) return next;
-  return { ...next, ...(await changes(account, content)) };
+  return { ...next, ...(await changes(account, content, step.index)) };
 }
 
-async function changes(account: Account, content: StatementContent): Promise<Partial<Account>> {
+async function changes(
+  account: Account,
+  content: StatementContent,
+  index: number,
+): Promise<Partial<Account>> {
   switch (content.kind) {
     case "device-add":
       return { devices: await addDevice(account, content.body, content.time) };
     case "device-revoke":
-      return { devices: revokeDevice(account, content.body.device, account.id) };
+      return { devices: revokeDevice(account, content.body.device, { by: account.id, index }) };
     case "rotate":
       return rotate(account, content.body);
     case "recovery-change":
       return changeRecovery(account, content.body.recovery);
     case "remove":
-      return { removed: true, removedBy: account.id };
+      return { removed: true, removedBy: account.id, removedAt: index };
     case "unknown":
       return { newer: true };
     case "genesis":
@@ -196,11 +217,15 @@ async function addDevice(account: Account, entry: DeviceEntry, time: number): Pr
   return new Map([...account.devices, [entry.device, device]]);
 }
 
-/** The devices without this one, ended for good by `by`. Throws SnugError `conflict`. */
-export function revokeDevice(account: Account, id: DeviceId, by: AccountId): Account["devices"] {
+/** The devices without this one, ended for good by the statement at this place of the log. Throws SnugError `conflict`. */
+export function revokeDevice(
+  account: Account,
+  id: DeviceId,
+  { by, index }: { readonly by: AccountId; readonly index: number },
+): Account["devices"] {
   const device = account.devices.get(id);
   if (!device || device.revoked) throw new SnugError("conflict", "the account has no such device to revoke");
-  return new Map([...account.devices, [id, { ...device, revoked: true, endedBy: by }]]);
+  return new Map([...account.devices, [id, { ...device, revoked: true, endedBy: by, endedAt: index }]]);
 }
 
 async function rotate(account: Account, body: Content<"rotate">["body"]): Promise<Partial<Account>> {

@@ -10,14 +10,21 @@ export function isAdministration(content: StatementContent): content is Administ
   return kinds.some((kind) => kind === content.kind);
 }
 
+const ends: ReadonlySet<string> = new Set(["remove", "account-remove", "device-revoke", "device-end"]);
+
+/** Whether a statement of this kind ends an account or a device: nothing of theirs is accepted behind it (L9). */
+export function isEnd(kind: string): boolean {
+  return ends.has(kind);
+}
+
 /**
- * The subject of an administrator's statement as it is afterwards (I15, I25, I26).
+ * The subject of an administrator's statement, which stands at `index` of the log, as it is afterwards (I15, I25, I26).
  * Throws SnugError `forbidden` (no administrator; oneself), `conflict` (nobody there), `policy` (the last one).
  */
 export function administer(
   accounts: ReadonlyMap<AccountId, Account>,
   by: Account,
-  content: Administration,
+  { content, index }: { readonly content: Administration; readonly index: number },
 ): Account {
   if (by.role !== "admin") {
     throw new SnugError("forbidden", "only an administrator gives roles, removes accounts or ends devices");
@@ -33,8 +40,10 @@ export function administer(
   if (subject.id === by.id) {
     throw new SnugError("forbidden", "an administrator's word about others, not about their own account");
   }
-  if (content.kind === "account-remove") return { ...subject, removed: true, removedBy: by.id };
-  return { ...subject, devices: revokeDevice(subject, content.body.device, by.id) };
+  if (content.kind === "account-remove") {
+    return { ...subject, removed: true, removedBy: by.id, removedAt: index };
+  }
+  return { ...subject, devices: revokeDevice(subject, content.body.device, { by: by.id, index }) };
 }
 
 /** A server whose last administrator gave the role away by mistake would be ruled by the next setup link. */

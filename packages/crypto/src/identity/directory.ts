@@ -101,7 +101,7 @@ export async function applyStatements(
   for (const bytes of statements) {
     const hash = await sha256(bytes);
     const appointed = await appointLogKey(logKeys, { server, leaf: bytes, index: tree.size });
-    changes.push(appointed ? null : await apply(draft, decodeStatement(bytes), hash));
+    changes.push(appointed ? null : await apply(draft, decodeStatement(bytes), { hash, index: tree.size }));
     logKeys = appointed ?? logKeys;
     tree = await appendLeaf(tree, hash);
   }
@@ -116,7 +116,11 @@ export function nextHead(directory: Directory, id: AccountId, time: number): Sta
   return { server, account: id, number: account.number + 1, previous: account.head, time };
 }
 
-async function apply(draft: Draft, statement: DecodedStatement, hash: Hash): Promise<AccountChange> {
+async function apply(
+  draft: Draft,
+  statement: DecodedStatement,
+  { hash, index }: { readonly hash: Hash; readonly index: number },
+): Promise<AccountChange> {
   const { content } = statement;
   if (content.server !== draft.server)
     throw new SnugError("forbidden", "a statement made for another server");
@@ -134,11 +138,11 @@ async function apply(draft: Draft, statement: DecodedStatement, hash: Hash): Pro
   if (signedBy && content.kind === "device-add" && draft.devices.has(content.body.device)) {
     throw new SnugError("conflict", "a device id that was used before");
   }
-  const next = await advanceAccount(account, content, { hash, signedBy });
+  const next = await advanceAccount(account, content, { hash, signedBy, index });
   keep(draft, next);
   const kind = content.kind === "unknown" ? content.named : content.kind;
   if (!isAdministration(content) || signedBy === null) return { account: next.id, subject: next.id, kind };
-  const subject = administer(draft.accounts, next, content);
+  const subject = administer(draft.accounts, next, { content, index });
   draft.accounts.set(subject.id, subject);
   return { account: next.id, subject: subject.id, kind };
 }

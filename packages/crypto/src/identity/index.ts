@@ -1,4 +1,5 @@
 export type { Account } from "./accounts.ts";
+export { isEnd } from "./administration.ts";
 export {
   generateLogKey,
   importLogKey,

@@ -14,7 +14,8 @@ import {
   SnugError,
 } from "@snug/protocol";
 import { CompactEncrypt, CompactSign, compactDecrypt, compactVerify, errors } from "jose";
-import type { Device } from "../identity/accounts.ts";
+import type { Account, Device } from "../identity/accounts.ts";
+import { unverifiedSize } from "../identity/checkpoints.ts";
 import type { Directory } from "../identity/directory.ts";
 import { eddsaKey, oaepKey } from "../identity/keys.ts";
 import { splitCompact } from "./compact.ts";
@@ -83,13 +84,19 @@ export interface OpenedLetter {
   readonly checkpoint: string;
   readonly content: Content;
   readonly copyOf: AccountId | null;
+  /** Whoever wrote it was ended since (L9); else null. */
+  readonly senderEnd: SenderEnd | null;
 }
+
+/** How a letter's sender came to its end: the person left or was removed, or their device was ended. */
+export type SenderEnd = "left" | "removed" | "device";
 
 /** What the row outside says, in the server's word. */
 export type LetterRow = Pick<Row, "account" | "device" | "id" | "counter" | "accepted">;
 
 /**
- * Opens a letter and checks all that can be checked; whether (from, id) was there before is the caller's to know.
+ * Opens a letter and checks all that can be checked; whether (from, id) was there before is the caller's to know, and
+ * `mayPrecede`: whether the server may have taken the row while the directory log had no more than so many leaves.
  * Throws SnugError: `too-large`; `malformed` (form, headers, payload, padding); `not-found` (sender not in this
  * directory: perhaps it is old); `forbidden` (not for this account, not by this sender); `upgrade`.
  */
@@ -101,11 +108,13 @@ export async function openLetter(
     readonly keys: AccountKeys["encryption"];
     readonly directory: Directory;
     readonly row: LetterRow;
+    readonly mayPrecede: (leaves: number) => boolean;
   },
 ): Promise<OpenedLetter> {
   const { directory, row } = by;
   const { signed, kid } = await decrypt(sealed, by.keys);
-  const sender = senderOf(directory, row);
+  const { sender, end } = senderOf(directory, row);
+  if (end && !by.mayPrecede(end.at)) throw tooLate[end.how]();
   const payload = decodeLetterPayload(await verify(signed, sender));
   checkPlace(payload, { ...by, kid });
   checkCopy(payload.from.account, payload.to.account, payload.copyOf);
@@ -114,7 +123,10 @@ export async function openLetter(
     throw new SnugError("forbidden", "a letter by a device whose time had ended");
   }
   const { id, counter, time, checkpoint, content, copyOf } = payload;
-  return { from: row.account, device: row.device, id, counter, time, checkpoint, content, copyOf };
+  // Its own words: whoever knew the end wrote after it.
+  if (end && checkpoint !== "" && unverifiedSize(checkpoint) > end.at) throw tooLate[end.how]();
+  const from = { from: row.account, device: row.device, senderEnd: end?.how ?? null };
+  return { ...from, id, counter, time, checkpoint, content, copyOf };
 }
 
 async function decrypt(
@@ -139,15 +151,31 @@ async function decrypt(
   }
 }
 
-function senderOf(directory: Directory, row: LetterRow): Device {
+/** The end of a sender, and how many leaves the log had before the one that says so. */
+interface End {
+  readonly how: SenderEnd;
+  readonly at: number;
+}
+
+const tooLate: Readonly<Record<SenderEnd, () => SnugError>> = {
+  left: () => new SnugError("forbidden", "a letter by an account that had left before it was sent"),
+  removed: () => new SnugError("forbidden", "a letter by an account that was removed before it was sent"),
+  device: () => new SnugError("forbidden", "a letter by a device that was ended before it was sent"),
+};
+
+function senderOf(directory: Directory, row: LetterRow): { sender: Device; end: End | null } {
   const account = directory.accounts.get(row.account);
   const device = account?.devices.get(row.device);
   if (!account || !device)
     throw new SnugError("not-found", "a letter by a device that the directory doesn't have");
-  // When it was written doesn't matter: what a stolen device sent can't be told from what its owner sent before.
-  if (account.removed) throw new SnugError("forbidden", "a letter by an account that was removed");
-  if (device.revoked) throw new SnugError("forbidden", "a letter by a device that was revoked");
-  return device;
+  return { sender: device, end: firstEnd(account, device) };
+}
+
+function firstEnd(account: Account, device: Device): End | null {
+  const { removedAt, removedBy } = account;
+  const { endedAt } = device;
+  if (endedAt !== null && (removedAt === null || endedAt < removedAt)) return { how: "device", at: endedAt };
+  return removedAt === null ? null : { how: removedBy === account.id ? "left" : "removed", at: removedAt };
 }
 
 async function verify(signed: Uint8Array, sender: Device): Promise<Uint8Array> {

@@ -57,6 +57,7 @@ export const handlers: Handlers = {
     if (!room.log.member(owner)) throw new SnugError("policy", "the recipient is no longer on this server");
     const { stream, kind, id, counter, sealed, expires } = body;
     const { account, device } = principal;
+    if (room.log.isEnded(device)) throw new SnugError("unauthenticated", "this device was ended");
     room.restoring.mustTakeLetters(owner, device);
     const row = { stream, kind, account, device, id, counter, sealed, expires, now: room.now() };
     const append = room.blocks.has(owner, account) ? refuseBlocked : appendLetter;

@@ -1,4 +1,4 @@
-import { awaitsLook, type Letter, type Person } from "@snug/client";
+import { awaitsLook, type Letter, type Person, senderEndWords } from "@snug/client";
 import { Clock } from "lucide-react";
 import { Fragment, type ReactElement, useMemo } from "react";
 import { Isolated } from "../parts/Isolated.tsx";
@@ -16,6 +16,7 @@ interface Props {
 
 export function Bubble({ letter, follows, me, person, onReview }: Props): ReactElement {
   const own = letter.from === me;
+  const end = senderEndWords(letter);
   return (
     <article data-testid="letter" data-state={letter.state.is}>
       <div className={styles.bubble} data-own={own} data-follows={follows} dir="auto">
@@ -31,6 +32,11 @@ export function Bubble({ letter, follows, me, person, onReview }: Props): ReactE
           <Progress state={letter.state} />
         </span>
       </div>
+      {end ? (
+        <p className={styles.end} data-own={own} data-testid="sender-end">
+          {end}
+        </p>
+      ) : null}
       {letter.state.is === "held" ? (
         <p className={styles.held}>
           <span>

@@ -1,4 +1,4 @@
-import type { Letter } from "@snug/client";
+import { type Letter, senderEndWords } from "@snug/client";
 import { Box, Text } from "ink";
 import { createElement as h, type ReactElement, type ReactNode } from "react";
 import { harmless, harmlessLine } from "../../output.ts";
@@ -84,6 +84,7 @@ function letterView(of: ThreadView, letter: Letter): ReactElement {
   const person = of.state.people.find((each) => each.account === letter.from);
   const name = own ? "you" : harmlessLine(person?.name ?? "?");
   const gap = letter.state.is === "received" && letter.state.gapBefore;
+  const words = senderEndWords(letter);
   return h(
     Box,
     { key: `${letter.order}`, flexDirection: "column", flexShrink: 0 },
@@ -98,6 +99,7 @@ function letterView(of: ThreadView, letter: Letter): ReactElement {
       ),
       h(Box, { flexGrow: 1, flexShrink: 1 }, h(Text, { wrap: "wrap" }, harmless(letter.text))),
     ),
+    words && h(Text, { dimColor: true }, `  — ${words} —`),
     letter.state.is === "held" &&
       h(Text, { bold: true, ...of.paint("loud") }, `  ! ${harmlessLine(letter.state.why)}`),
   );
