@@ -42,7 +42,7 @@ const crossed: Readonly<Record<keyof typeof limits, readonly [file: string, titl
   connections: [inLimits, "P30 greetings, connections, devices: "],
   greetings: [inLimits, "P30 greetings, connections, devices: "],
   statements: [inLimits, "I12 P14 devices, statements, directoryPage: "],
-  directory: ["packages/server/test/directory-log.test.ts", "P43 directory: "],
+  directory: ["packages/server/test/directory-log.test.ts", "P45 directory: "],
   invites: [inJoining, "P34 invites, inviteUses"],
   inviteUses: [inJoining, "P34 invites, inviteUses"],
   adminInvites: [inJoining, "P34 invites, inviteUses"],

@@ -200,10 +200,8 @@ describe("what must never happen again: messages", { timeout: 120_000 }, () => {
       const letter = await home.sealed({ directory, text, ...honest });
       await home.submit(fromAlice, letter);
       const [row] = await take(toBob, 1);
-      const by = {
-        ...{ server: room.serverId, me: bob.account, keys: bob.created.keys.encryption, directory },
-        mayPrecede: () => true,
-      };
+      const keys = bob.created.keys.encryption;
+      const by = { server: room.serverId, me: bob.account, keys, directory, mayPrecede: () => true };
       const opened = await openLetter(row?.sealed ?? new Uint8Array(), { ...by, row: row as Row });
       assert.deepEqual([opened.from, opened.content.parts[0]?.text], [alice.account, text]);
     }
@@ -336,10 +334,8 @@ describe("what must never happen again: people", { timeout: 120_000 }, () => {
     const claim = { ...letterTo(bob.inbox, 1), account: alice.account, device: alice.created.device };
     await refuses(fromMallory.request("submit", claim), "malformed");
     const directory = await directoryOver(room, toBob);
-    const by = {
-      ...{ server: room.serverId, me: bob.account, keys: bob.created.keys.encryption, directory },
-      mayPrecede: () => true,
-    };
+    const keys = bob.created.keys.encryption;
+    const by = { server: room.serverId, me: bob.account, keys, directory, mayPrecede: () => true };
     // Signed in the victim's name, and honestly signed with the victim's name inside.
     for (const keyOf of [alice, mallory]) {
       const text = "send me the key";

@@ -118,9 +118,10 @@ export async function join(
   if (answer.account !== pending.room.account) {
     throw new SnugError("forbidden", "the server says that another account has joined");
   }
-  const { room, inviter, once, checkpoint } = pending;
+  const { room, inviter, once, checkpoint, recovery } = pending;
   await records.commit([
     put("room", "room", room),
+    put("recovery", "wrapped", { bytes: recovery }),
     put("position", "inbox", firstPosition(answer)),
     put("made", room.account, { kind: "genesis" }),
     put("checkpoint", "claimed", { text: checkpoint, size: 0 }),

@@ -129,6 +129,8 @@ const schemas = {
   room: Room,
   /** "join": a join without a clear outcome. */
   join: PendingJoin,
+  /** "wrapped": the account's keys as its recovery code opens them, for a server that lost them (D22). */
+  recovery: z.strictObject({ bytes }),
   /** "inbox". */
   position: Position,
   /** index → statement. */

@@ -36,7 +36,10 @@ export async function bringBack(
   const { common, brought } = await bringRows(inbox.position, kept, link);
   return turns.run(async () => {
     const used = outbox.usedCounters();
-    const { counters } = await link.request("restore-done", { counters: used });
+    // Homes of the first version have not kept it.
+    const wrapped = (await records.get("recovery", "wrapped"))?.bytes;
+    const recovery = wrapped && { recovery: new Uint8Array(wrapped) };
+    const { counters } = await link.request("restore-done", { counters: used, ...recovery });
     const { incarnation } = hello;
     const again = await outbox.offerAgain(used);
     const text = words({ brought, again: again.letters, restored: signed.restored });

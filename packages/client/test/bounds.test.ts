@@ -51,7 +51,7 @@ async function endless() {
   };
 }
 
-test("P43 C6: a directory without an end is verified page by page, and stopped at; nothing of it is kept", async () => {
+test("P45 C6: a directory without an end is verified page by page, and stopped at; nothing of it is kept", async () => {
   await using person = await Person.open();
   const records = new Records(person.store);
   const server = await endless();

@@ -3,9 +3,11 @@ import { hash } from "node:crypto";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { adviceOf } from "@snug/client";
+import { recoverKeys } from "@snug/crypto/sealing";
 import {
   decodeCbor,
   decodeInviteLink,
@@ -179,7 +181,7 @@ test("C18: rows of before a restore are taken in until the first one of after it
   assert.equal(connection.is === "stopped" && connection.code, "chain");
 });
 
-test("D20, C28: who joined after the backup brings the statements back without being known, and goes on", async () => {
+test("D20, D22, C28: who joined after the backup brings the statements back without being known, and the wrapped keys, and goes on", async () => {
   await using room = await pair();
   const { alice, bob } = room;
   await using yesterday = await Yesterday.keep(room);
@@ -191,6 +193,11 @@ test("D20, C28: who joined after the backup brings the statements back without b
   await yesterday.putBack();
   await carol.plug();
   assert.match(carol.state.notices.at(-1)?.text ?? "", /1 letter that it had lost was brought back/);
+  // What the server lost is there again: the code on her paper opens it.
+  using database = new DatabaseSync(join(room.server.data, "snug.db"), { readOnly: true });
+  const kept = database.prepare("SELECT recovery FROM accounts WHERE account = ?").get(carol.account);
+  const recovered = await recoverKeys(carol.recoveryCode, kept?.recovery as Uint8Array);
+  assert.equal(recovered.account, carol.account);
   await carol.client.send(alice.account, "thanks");
   await alice.plug();
   assert.deepEqual(await alice.arrivals(1), ["thanks"]);

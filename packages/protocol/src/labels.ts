@@ -7,6 +7,7 @@ export const labels = {
   statement: "snug/1 statement",
   logKey: "snug/1 log key",
   row: "snug/1 row",
+  inbox: "snug/1 inbox",
   signIn: "snug/1 sign-in",
   inviteAdmit: "snug/1 invite admit",
   inviteBind: "snug/1 invite bind",

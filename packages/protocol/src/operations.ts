@@ -270,6 +270,8 @@ export const operations = define({
       counters: z
         .array(z.strictObject({ stream: StreamId, counter: z.int().positive() }))
         .max(limits.restoredCounters),
+      /** The own account's keys wrapped for recovery, for a server that has none of it. */
+      recovery: bytes(limits.recoveryBlob).optional(),
     }),
     /** What the server has seen of this device now, as at sign-in. */
     response: z.strictObject({

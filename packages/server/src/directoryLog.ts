@@ -6,6 +6,7 @@ import {
   type Directory,
   emptyDirectory,
   hasAdmin,
+  inboxOf,
   isEnd,
   logKeyAt,
   openCheckpoint,
@@ -22,9 +23,8 @@ import {
   type Ed25519Public,
   type Hash,
   limits,
-  randomId,
   SnugError,
-  StreamId,
+  type StreamId,
   sha256,
 } from "@snug/protocol";
 import type { LogKey, LogKeys } from "./logKey.ts";
@@ -193,7 +193,7 @@ export class DirectoryLog {
       }
       this.#mustHaveRoom(content.kind, of.genesis);
       const { directory, account } = await applyStatement(this.#directory, of.genesis);
-      const inbox = randomId(StreamId);
+      const inbox = await inboxOf(account);
       const leaf = await this.#nextLeaf(directory, { account, statement: of.genesis, now: of.now });
       const { device } = content.body.device;
       await this.#store.addAccount({ ...leaf, device, inbox, recovery: of.recovery, invite: of.invite });
@@ -266,9 +266,13 @@ export class DirectoryLog {
         ...entry,
         account: (applied[at] as AccountChange).account,
       }));
-      for (const [at, { inbox }] of leaves.entries()) {
+      const derived = await this.#derivesInboxes();
+      for (const [at, { inbox, account }] of leaves.entries()) {
         if ((inbox !== null) !== (applied[at]?.kind === "genesis")) {
           throw new SnugError("conflict", "a genesis has an inbox, and nothing else has");
+        }
+        if (inbox !== null && derived && inbox !== (await inboxOf(account))) {
+          throw new SnugError("conflict", "an inbox that is not its account's");
         }
       }
       const touched = [...new Set(applied.flatMap(({ account, subject }) => [account, subject]))];
@@ -288,6 +292,12 @@ export class DirectoryLog {
       }
       return this.size;
     });
+  }
+
+  /** Whether inboxes follow from their accounts: not on a server that was begun when they were random (I30). */
+  async #derivesInboxes(): Promise<boolean> {
+    const [founder] = this.#inboxes;
+    return !founder || founder[1] === (await inboxOf(founder[0]));
   }
 
   /** A checkpoint of this very log, by the key that was in office at its size. */

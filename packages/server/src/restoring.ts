@@ -67,10 +67,14 @@ export class Restoring {
     if (this.active) throw waits("not all devices have come back with what it lost; try again later");
   }
 
-  /** A device has brought back what it has. */
-  async done(device: DeviceId, counters: readonly UsedCounter[]): Promise<void> {
+  /** A device has brought back what it has: `recovery` are its account's wrapped keys, or null. */
+  async done(
+    { account, device }: { readonly account: AccountId; readonly device: DeviceId },
+    counters: readonly UsedCounter[],
+    recovery: Uint8Array | null,
+  ): Promise<void> {
     this.mustBeRestored();
-    await this.#store.restoreDone(device, counters);
+    await this.#store.restoreDone(device, counters, recovery && { account, wrapped: recovery });
     this.#done.add(device);
     if (this.active && !(await this.look())) this.onOpened();
   }

@@ -43,7 +43,7 @@ async function logOver(addStatement: Store["addStatement"], most?: number) {
   return { log, inbox, account, device, genesis, append, end };
 }
 
-test("P43 directory: above its bytes nobody joins and nothing is added but what ends somebody", async () => {
+test("P45 directory: above its bytes nobody joins and nothing is added but what ends somebody", async () => {
   const { log, account, genesis, append, end } = await logOver(async () => undefined, 3_000);
   assert.ok(genesis.length > 1_500 && genesis.length < 2_400);
   const admin = { account, role: "admin" } as const;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import {
   admitOf,
@@ -16,6 +17,7 @@ import { signStatement } from "@snug/crypto/sealing";
 import {
   type DirectoryEntry,
   Ed25519Public,
+  encodeWrappedKeys,
   limits,
   type Row,
   randomId,
@@ -24,7 +26,13 @@ import {
   sha256,
   toBase64url,
 } from "@snug/protocol";
-import { adoptFolder, finishRestoring, type RunningServer, startServer } from "@snug/server";
+import {
+  adoptFolder,
+  finishRestoring,
+  type RunningServer,
+  requestLogKeyRotation,
+  startServer,
+} from "@snug/server";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
 import {
   inviteRaw,
@@ -216,6 +224,12 @@ test("D20: statements come back from whoever was shown them, exactly as the log 
   await assert.rejects(bring({ entries: [second, first] }));
   await refused({ code: "conflict" }, bring({ entries: [{ ...first, inbox: null }, second] }));
   await refused({ code: "conflict" }, bring({ entries: [{ ...first, inbox: alice.inbox }, second] }));
+  // I30: a new one that nobody has would lock her out.
+  const wrong = { ...first, inbox: randomId(StreamId) };
+  await refused(
+    { code: "conflict", message: "an inbox that is not its account's" },
+    bring({ entries: [wrong, second] }),
+  );
   await refused({ code: "conflict" }, bring({ entries: [first, second, second] }));
   // Out of place: not looked at, and told what is missing.
   assert.deepEqual(await bring({ from: 0, entries: [] }), { size: from });
@@ -231,8 +245,43 @@ test("D20: statements come back from whoever was shown them, exactly as the log 
   assert.equal(ofCarol.signedIn.inbox, carol.inbox);
   await using ofDave = await dave.connect(place);
   await ofDave.request("restore-done", { counters: [] });
-  await ofCarol.request("restore-done", { counters: [] });
+  // D22: her wrapped keys, once; never another's, and nobody's that are there.
+  const wrapped = async (of: RawPerson): Promise<Uint8Array> => {
+    using database = new DatabaseSync(join(room.booted.data, "snug.db"), { readOnly: true });
+    const found = database.prepare("SELECT recovery FROM accounts WHERE account = ?").get(of.account);
+    return found?.recovery as Uint8Array;
+  };
+  assert.equal((await wrapped(carol)).length, 0);
+  const done = (recovery: Uint8Array<ArrayBuffer>) =>
+    ofCarol.request("restore-done", { counters: [], recovery });
+  await refused({ code: "forbidden" }, done(dave.created.recovery));
+  await refused({ code: "malformed" }, done(new Uint8Array(100)));
+  await done(carol.created.recovery);
+  assert.deepEqual(await wrapped(carol), carol.created.recovery);
+  assert.equal((await wrapped(dave)).length, 0);
+  const other = { server: place.serverId, account: carol.account, nonce: new Uint8Array(12) };
+  await done(encodeWrappedKeys({ ...other, sealed: new Uint8Array(300) }));
+  assert.deepEqual(await wrapped(carol), carol.created.recovery);
   await ofCarol.request("submit", letterTo(dave.inbox, 1));
+});
+
+test("D26: what came after a change of the log key does not come back to a server without the new one, and nothing of it is kept", async () => {
+  await using room = await PutBack.open();
+  const { alice, place } = room;
+  const before = await known(alice);
+  await requestLogKeyRotation(room.booted.data);
+  await joinRaw(room.booted, "carol");
+  const { entries, checkpoint } = await known(alice);
+  assert.equal(entries.length, before.entries.length + 2);
+  await room.putBack();
+  await using wire = await Wire.open(place);
+  await wire.next("hello");
+  const from = before.entries.length;
+  const message =
+    "the log key was changed after the backup that this server was restored from; only a backup made since then has the key";
+  const bring = wire.request("restore-statements", { from, entries: entries.slice(from), checkpoint });
+  await refused({ code: "conflict", message }, bring);
+  assert.deepEqual(await known({ ...alice, connect: () => alice.connect(place) }), before);
 });
 
 test("D20: at most 4 MiB of statements wait for their checkpoint", async () => {

@@ -152,8 +152,8 @@ const owed: Readonly<Record<string, Owed>> = {
       { stream: bob.inbox, counter },
       { stream: randomId(StreamId), counter: 9 },
     ];
-    await store.restoreDone(alice.device, used(7));
-    await store.restoreDone(alice.device, used(3));
+    await store.restoreDone(alice.device, used(7), null);
+    await store.restoreDone(alice.device, used(3), null);
     assert.deepEqual(await store.counters(alice.device), [{ stream: bob.inbox, counter: 7 }]);
     assert.equal((await store.append(rowFrom(alice, bob, 8), roomy)).seq, 2);
     assert.equal(await store.restored(), null);

@@ -19,6 +19,7 @@ export {
   nextHead,
   sealingKeyOf,
 } from "./directory.ts";
+export { inboxOf } from "./inbox.ts";
 export { admitHash, admitOf } from "./invites.ts";
 export { keyIdOf, serverIdOf } from "./keys.ts";
 export { firstLogKey, logKeyAt, signLogKeyChange } from "./logKeys.ts";

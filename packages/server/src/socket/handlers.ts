@@ -1,4 +1,5 @@
 import {
+  decodeWrappedKeys,
   limits,
   type RequestOf,
   type ResponseOf,
@@ -174,8 +175,9 @@ export const handlers: Handlers = {
     return { head };
   },
 
-  async "restore-done"({ room, principal }, { counters }) {
-    await room.restoring.done(principal.device, counters);
+  async "restore-done"({ room, principal }, { counters, recovery = null }) {
+    if (recovery) mustBeOwnKeys(room, principal, recovery);
+    await room.restoring.done(principal, counters, recovery);
     return { counters: [...(await room.store.counters(principal.device))] };
   },
 
@@ -214,6 +216,15 @@ async function refuseBlocked(room: Room, row: NewRow): Promise<Appended> {
 /** A send-only device writes letters and nothing else. */
 function mustBeFull(principal: Principal): void {
   if (principal.rights !== "full") throw new SnugError("forbidden", "this device may only send");
+}
+
+/** Nobody can read them here: what they say of themselves is what can be looked at. */
+function mustBeOwnKeys(room: Room, principal: Principal, recovery: Uint8Array): void {
+  mustBeFull(principal);
+  const { server, account } = decodeWrappedKeys(recovery);
+  if (server !== room.log.directory.server || account !== principal.account) {
+    throw new SnugError("forbidden", "wrapped keys of another account");
+  }
 }
 
 /** Another's stream and none at all are the same to who asks. */

@@ -41,6 +41,12 @@ export interface UsedCounter {
   readonly counter: number;
 }
 
+/** An account's keys, wrapped for recovery (I6). */
+export interface RestoredRecovery {
+  readonly account: AccountId;
+  readonly wrapped: Uint8Array;
+}
+
 /**
  * Gives a stopped server's database a new incarnation, in which it waits for its devices. What its former life let
  * people in by is void: invites may be spent, passes ended since (D18).
@@ -115,7 +121,7 @@ export class RestoredWrites {
   #addLeaf({ account, statement, inbox }: RestoredLeaf, index: number, now: number): void {
     this.#sql.run("INSERT INTO statements VALUES (?, ?, ?, ?, ?)", index, account, statement, inbox, now);
     if (inbox === null) return;
-    // The wrapped keys were the server's alone: no recovery code opens what nobody has.
+    // The wrapped keys come with the account's own device (D22).
     this.#sql.run("INSERT INTO accounts VALUES (?, ?, ?)", account, inbox, new Uint8Array());
     this.#sql.run(
       "INSERT INTO streams (stream, account, head, head_hash, delivered, waiting_rows, waiting_bytes) VALUES (?, ?, 0, ?, 0, 0, 0)",
@@ -209,7 +215,14 @@ export class RestoredWrites {
   }
 
   /** A device has brought back what it has; counters of streams that are not there are passed over. */
-  done(device: DeviceId, counters: readonly UsedCounter[]): void {
+  done(device: DeviceId, counters: readonly UsedCounter[], recovery: RestoredRecovery | null): void {
+    if (recovery) {
+      const { account, wrapped } = recovery;
+      this.#sql.run(
+        "UPDATE accounts SET recovery = ? WHERE account = ? AND length(recovery) = 0",
+        ...[wrapped, account],
+      );
+    }
     this.#sql.run("CREATE TABLE IF NOT EXISTS restored_devices (device TEXT PRIMARY KEY)");
     this.#sql.run("INSERT OR IGNORE INTO restored_devices VALUES (?)", device);
     for (const { stream, counter } of counters) {

@@ -14,7 +14,13 @@ import {
 } from "@snug/protocol";
 import { threadEnvironment } from "../threads.ts";
 import type { WriteCall, WriteName, WriteResult } from "./batch.ts";
-import { type Restored, type RestoredStatements, readRestored, type UsedCounter } from "./restored.ts";
+import {
+  type Restored,
+  type RestoredRecovery,
+  type RestoredStatements,
+  readRestored,
+  type UsedCounter,
+} from "./restored.ts";
 import { openReader } from "./schema.ts";
 import { Sql } from "./sql.ts";
 import type {
@@ -267,8 +273,12 @@ export class SqliteStore implements Store {
     return this.#write("restoreRows", stream, rows);
   }
 
-  restoreDone(device: DeviceId, counters: readonly UsedCounter[]): Promise<void> {
-    return this.#write("restoreDone", device, counters);
+  restoreDone(
+    device: DeviceId,
+    counters: readonly UsedCounter[],
+    recovery: RestoredRecovery | null,
+  ): Promise<void> {
+    return this.#write("restoreDone", device, counters, recovery);
   }
 
   endRestoring(): Promise<void> {

@@ -11,7 +11,7 @@ import type {
   StreamId,
   TitleId,
 } from "@snug/protocol";
-import type { Restored, RestoredStatements, UsedCounter } from "./restored.ts";
+import type { Restored, RestoredRecovery, RestoredStatements, UsedCounter } from "./restored.ts";
 
 /** A row as its sender hands it in; the log adds sequence, time and hashes. */
 export interface NewRow {
@@ -168,8 +168,12 @@ export interface Store extends AsyncDisposable {
   restoreStatements(statements: RestoredStatements): Promise<void>;
   /** Appends what a restored inbox had lost (D21), and returns its head. Throws `not-found`, `conflict`. */
   restoreRows(stream: StreamId, rows: readonly Row[]): Promise<number>;
-  /** A device has brought back what it had, and will not offer these counters again. */
-  restoreDone(device: DeviceId, counters: readonly UsedCounter[]): Promise<void>;
+  /** A device has brought back what it had, and will not offer these counters again. Keys are taken where there are none. */
+  restoreDone(
+    device: DeviceId,
+    counters: readonly UsedCounter[],
+    recovery: RestoredRecovery | null,
+  ): Promise<void>;
   /** From now on everything is taken again. */
   endRestoring(): Promise<void>;
   /** Writes something that nobody reads: whether the disk takes it is the answer. */

@@ -4,7 +4,12 @@ import type { AccountId, DeviceId, Hash, Incarnation, MessageId, Row, StreamId }
 import { SnugError } from "@snug/protocol/errors";
 import { firstPrevious, rowHashInput } from "@snug/protocol/rowHash";
 import { type Head, Heads, type Waiting } from "./heads.ts";
-import { type RestoredStatements, RestoredWrites, type UsedCounter } from "./restored.ts";
+import {
+  type RestoredRecovery,
+  type RestoredStatements,
+  RestoredWrites,
+  type UsedCounter,
+} from "./restored.ts";
 import { Sql } from "./sql.ts";
 import type {
   Block,
@@ -324,8 +329,8 @@ export class Writes {
     return this.#beside(() => this.#restored.rows(stream, rows));
   }
 
-  restoreDone(device: DeviceId, counters: readonly UsedCounter[]): void {
-    this.#beside(() => this.#restored.done(device, counters));
+  restoreDone(device: DeviceId, counters: readonly UsedCounter[], recovery: RestoredRecovery | null): void {
+    this.#beside(() => this.#restored.done(device, counters, recovery));
   }
 
   endRestoring(): void {
