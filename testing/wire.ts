@@ -76,6 +76,9 @@ export class Wire implements AsyncDisposable {
 
   /** Sends a request; resolves with the answer or rejects with the SnugError that came instead. */
   async request<N extends SocketOperation>(name: N, body: RequestOf<N>): Promise<ResponseOf<N>> {
+    // What is sent over a closed connection goes nowhere, and nothing would say so.
+    if (this.socket.readyState !== WebSocket.OPEN)
+      throw new SnugError("unavailable", "closed before it was asked");
     const number = this.#number++;
     const answer = new Promise<ServerFrame>((resolve) => this.#answers.set(number, resolve));
     this.socket.send(encodeRequest({ number, name, body } as unknown as Request));

@@ -174,7 +174,11 @@ test("R13 D10: who does not read stalls nobody, is let go, and resumes from its 
   assert.equal(rows.at(-1)?.seq, count);
 });
 
-test("R7 P15: a dead socket holds up nobody who joins, and is let go when a push no longer fits", async () => {
+test("R7 P15: a dead socket holds up nobody who joins, and is let go when a push no longer fits", async ({
+  mock,
+}) => {
+  // No ping finds it dead before that.
+  mock.timers.enable({ apis: ["setInterval"] });
   await using server = await bootServer();
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
   await using wire = await alice.connect();

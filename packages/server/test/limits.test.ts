@@ -141,13 +141,20 @@ function stopClock({ mock }: TestContext): { move(ms: number): void } {
 }
 
 describe("limits of size and number", { concurrency: false, timeout: 120_000 }, () => {
-  it("P4 depth: a frame nested deeper than the limit closes the connection", async () => {
+  it("P4 depth: a frame nested deeper than the limit closes the connection; one at the limit is read", async () => {
     await using server = await bootServer();
     const alice = await joinRaw(server, "alice");
-    const nested = (depth: number): Uint8Array =>
-      Uint8Array.from([...new Array<number>(depth).fill(0x81), 0]);
     await using wire = await alice.connect();
-    wire.socket.send(nested(limits.depth + 1));
+    // The frame, its body and so many arrays around the number that should stand there alone.
+    const nested = (depth: number): unknown => {
+      let from: unknown = 0;
+      for (let level = 2; level < depth; level++) from = [from];
+      return { from };
+    };
+    const ask = (depth: number): Promise<unknown> => wire.request("directory-read", nested(depth) as never);
+    await refused({ code: "malformed" }, ask(limits.depth));
+    assert.equal(wire.socket.readyState, wire.socket.OPEN);
+    await refused({ code: "unavailable" }, ask(limits.depth + 1));
     assert.equal(await wire.closed, closeCodes.malformed);
   });
 
