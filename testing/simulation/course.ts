@@ -129,8 +129,12 @@ export class Course implements Disposable {
       this.#immediates.push(() => call(...args));
     });
     this.#replace(globalThis, "setTimeout", (call: () => void, ms = 0) => {
-      const off = this.after(ms, call);
-      return { off, unref: () => undefined };
+      const handle = { off: this.after(ms, call), unref: () => undefined, refresh: (): void => undefined };
+      handle.refresh = () => {
+        handle.off();
+        handle.off = this.after(ms, call);
+      };
+      return handle;
     });
     this.#replace(globalThis, "setInterval", (call: () => void, ms: number) => {
       const handle = { off: (): void => undefined, unref: () => undefined };

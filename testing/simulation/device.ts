@@ -13,6 +13,7 @@ import type { Course } from "./course.ts";
 import { type CommitWatcher, DeviceDisk } from "./deviceDisk.ts";
 import type { House } from "./house.ts";
 import { Line, type Weather } from "./network.ts";
+import type { Person } from "./person.ts";
 
 /** How a device loses its connections. */
 export const losses = ["cut", "vanish", "half-open", "stall"] as const;
@@ -40,11 +41,14 @@ interface Outgoing {
 export interface DeviceWatcher extends CommitWatcher {
   shown(letter: Letter): void;
   changed(state: ClientState): void;
+  /** A frame leaves the server for this device. */
+  sent(frame: Uint8Array): void;
 }
 
 /** A person's device: the real client on a simulated disk, network and clock, whose program comes and goes. */
 export class Device {
   readonly name: string;
+  readonly person: Person;
   readonly disk: DeviceDisk;
   readonly #course: Course;
   readonly #chance: Chance;
@@ -67,13 +71,14 @@ export class Device {
   clock: number;
   /** Its program is not to start now. */
   locked = false;
-  /** Signed out, or left: for good. */
+  /** Signed out, or left, or ended by an administrator: for good. */
   ended = false;
-  /** Left: the account too. */
-  left = false;
+  /** Somebody rules that this device is to be ended: what it wrote may be refused from now on (L9). */
+  doomed = false;
 
   constructor(of: {
     name: string;
+    person: Person;
     course: Course;
     chance: Chance;
     house: House;
@@ -82,6 +87,7 @@ export class Device {
     endOf: (text: string) => number | null;
   }) {
     this.name = of.name;
+    this.person = of.person;
     this.#course = of.course;
     this.#chance = of.chance;
     this.#house = of.house;
@@ -98,6 +104,11 @@ export class Device {
 
   get account(): AccountId | null {
     return this.lastRoom?.account ?? null;
+  }
+
+  /** What it wrote may be refused, whenever that was (L9). */
+  get mayBeRefused(): boolean {
+    return this.doomed || this.person.doomed;
   }
 
   get isOnline(): boolean {
@@ -269,6 +280,7 @@ export class Device {
           this.#lines.delete(fresh);
           this.#house.left(fresh);
         },
+        watch: (frame) => this.#watcher.sent(frame),
       });
       line = fresh;
       this.#lines.add(fresh);

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { HttpRequest } from "@snug/client";
+import { generateLogKey, importLogKey } from "@snug/crypto/identity";
 import { limits, operations, SnugError } from "@snug/protocol";
 import type { WebSocket } from "ws";
 import { announce } from "../../packages/server/src/announcing.ts";
@@ -7,7 +8,6 @@ import { Blocks } from "../../packages/server/src/blocks.ts";
 import { DirectoryLog } from "../../packages/server/src/directoryLog.ts";
 import { accountRoutes, holderOf } from "../../packages/server/src/http/accountRoutes.ts";
 import { sendError, toSnugError } from "../../packages/server/src/http/errors.ts";
-import type { LogKeys } from "../../packages/server/src/logKey.ts";
 import { Metrics } from "../../packages/server/src/metrics/metrics.ts";
 import { Passes } from "../../packages/server/src/passes.ts";
 import { Rates } from "../../packages/server/src/rates.ts";
@@ -62,7 +62,6 @@ type Routes = ReadonlyMap<string, Route>;
 export class House {
   readonly #course: Course;
   readonly #disk: ServerDisk;
-  readonly #key: LogKeys;
   readonly #chance: Chance;
   readonly #reads: number;
   readonly #lines = new Set<Line>();
@@ -71,20 +70,20 @@ export class House {
   #starting: { over: boolean } | null = null;
   /** ms that the clock on the wall differs from the course's. */
   clock: number;
+  /** Runs on a database that somebody put back by hand, until it is adopted. */
+  byHand = false;
 
   constructor(of: {
     course: Course;
     chance: Chance;
     reads: number;
     disk: ServerDisk;
-    key: LogKeys;
     clock: number;
   }) {
     this.#course = of.course;
     this.#chance = of.chance;
     this.#reads = of.reads;
     this.#disk = of.disk;
-    this.#key = of.key;
     this.clock = of.clock;
   }
 
@@ -106,7 +105,8 @@ export class House {
     const life = { over: false };
     this.#starting = life;
     const store = this.#readInTime(new SqliteStore(this.#disk.path, this.#disk.openWriter));
-    const log = await DirectoryLog.open(store, this.#key);
+    const log = await DirectoryLog.open(store, this.#disk.keys);
+    this.#settleKeys(log.logPublic.x);
     const now = (): number => this.now();
     const restoring = await Restoring.open(store, log, now);
     const connections = new Connections({
@@ -176,6 +176,59 @@ export class House {
     for (const line of [...this.#lines]) line.cut();
   }
 
+  /** The disk is gone, and a backup takes its place; by hand, it is not known yet that it is one. */
+  putBack(byHand: boolean): void {
+    this.crash();
+    this.#course.trace("server", byHand ? "is put back by hand" : "is restored");
+    this.#disk.putBack();
+    this.byHand = byHand;
+    if (!byHand) this.#disk.adopt(this.now());
+  }
+
+  /** What was put back by hand becomes a restored server. */
+  adopt(): void {
+    this.crash();
+    this.#course.trace("server", "is adopted");
+    this.#disk.adopt(this.now());
+    this.byHand = false;
+  }
+
+  /** Whoever has not come back is waited for no longer: `snug restore --finish` beside the server. */
+  async finish(): Promise<void> {
+    const running = this.#running;
+    if (!running?.room.restoring.active) return;
+    this.#course.trace("server", "waits no longer");
+    await running.store.endRestoring();
+    await running.room.restoring.look();
+  }
+
+  /** In the order of P40; cut short anywhere, the next start finds which key is in office. */
+  async rotateLogKey(): Promise<void> {
+    const room = this.#running?.room;
+    if (!room || this.#disk.keys.held.length > 1) return;
+    room.restoring.mustTakeChanges();
+    const ended = (): boolean => this.#running?.room !== room;
+    await room.log.rotate({
+      now: this.now(),
+      stage: async () => {
+        const made = await generateLogKey();
+        const next = { logKey: await importLogKey(made.pkcs8), logPublic: made.public };
+        if (ended()) throw new SnugError("unavailable", "the power is gone");
+        this.#disk.keys = { ...this.#disk.keys, held: [...this.#disk.keys.held, next] };
+        return next;
+      },
+      settle: async ({ x }) => {
+        if (!ended()) this.#settleKeys(x);
+      },
+    });
+    this.#course.trace("server", "has another log key");
+  }
+
+  #settleKeys(x: string): void {
+    const { keys } = this.#disk;
+    this.#disk.keys = { ...keys, held: keys.held.filter(({ logPublic }) => logPublic.x === x) };
+  }
+
   /** In order, as on SIGTERM. */
   async stop(): Promise<void> {
     const running = this.#running;
@@ -230,7 +283,8 @@ export class House {
   async answer({ method, path, body, token }: HttpRequest): Promise<Answer | null> {
     const running = this.#running;
     const route = running?.routes.get(`${method} ${path}`);
-    if (!running || !route) return null;
+    // Nobody joins a server that somebody has put back by hand: that would be another history for good.
+    if (!running || !route || (this.byHand && path.endsWith("/join"))) return null;
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const request = { body, headers, visit: { network: null } } as unknown as FastifyRequest;
     const answered = new Promise<Answer>((resolve) => {

@@ -1,6 +1,7 @@
 import type { Client, Letter } from "@snug/client";
 import { type AccountId, decodeCbor, type MessageId } from "@snug/protocol";
 import type { Device } from "./device.ts";
+import type { Person } from "./person.ts";
 import type { ServerPromises } from "./serverPromises.ts";
 
 type Change = { readonly table: string; readonly key: string; readonly value: Uint8Array | null };
@@ -8,7 +9,7 @@ type Change = { readonly table: string; readonly key: string; readonly value: Ui
 /** A letter that somebody asked their client to send. */
 export interface Sent {
   readonly from: Device;
-  readonly to: Device;
+  readonly to: Person;
   readonly text: string;
   /** Rises with each letter from one device to another. */
   readonly order: number;
@@ -26,7 +27,18 @@ interface Stored {
   readonly state: { readonly is: string; readonly gapBefore?: boolean };
 }
 
+interface Refused {
+  readonly account: AccountId;
+  readonly id: MessageId;
+  readonly why: string;
+}
+
+/** Letters that are looked at in one thread. */
+const most = 10_000;
 const ranks: Readonly<Record<string, number>> = { queued: 0, held: 0, accepted: 1, delivered: 2 };
+
+/** What was under way when a device blocked somebody, or took that back, may still be dealt with as before. ms */
+const blockingTakes = 60_000;
 
 /** What must hold of the letters: whatever a device's disk or its owner's eyes are given is held against what was sent. */
 export class LetterPromises {
@@ -37,14 +49,29 @@ export class LetterPromises {
   /** device:text of what was shown by word, and the order of the last from each. */
   readonly #shown = new Set<string>();
   readonly #lastShown = new Map<string, number>();
-  readonly #positions = new Map<Device, number>();
+  readonly #positions = new Map<Device, { seq: number; restores: number }>();
+  /** device:account → when it began or ceased to be blocked there, ms of the course. */
+  readonly #blocked = new Map<string, { since: number; is: boolean }>();
+  readonly #now: () => number;
   readonly #broken: (why: string) => void;
   readonly #server: () => ServerPromises;
 
-  constructor(of: { broken: (why: string) => void; server: () => ServerPromises }) {
+  constructor(of: {
+    broken: (why: string) => void;
+    server: () => ServerPromises;
+    /** ms of the course */
+    now: () => number;
+  }) {
     this.#broken = of.broken;
+    this.#now = of.now;
     this.#server = of.server;
   }
+
+  /**
+   * Inboxes went on before all their owners' devices had come back: what those hold is not on the server for devices
+   * that come later.
+   */
+  rowsMayLack = false;
 
   get count(): number {
     return this.#sent.size;
@@ -55,7 +82,7 @@ export class LetterPromises {
   }
 
   /** A new letter, with a text of about `size` characters that no other has. */
-  write(from: Device, to: Device, of: { size: number; expires: number | null }): Sent {
+  write(from: Device, to: Person, of: { size: number; expires: number | null }): Sent {
     const line = `${from.name}>${to.name}`;
     const order = (this.#orders.get(line) ?? 0) + 1;
     this.#orders.set(line, order);
@@ -74,11 +101,13 @@ export class LetterPromises {
 
   committed(device: Device, changes: readonly Change[]): void {
     for (const { table, key, value } of changes) {
+      if (table === "blocked") {
+        this.#blocked.set(`${device.name}:${key}`, { since: this.#now(), is: value !== null });
+      }
       if (!value) continue;
       if (table === "letters")
         this.#checkLetter(device, decodeCbor(value, Number.POSITIVE_INFINITY) as Stored);
-      if (table === "refused")
-        this.#checkRefused(device, decodeCbor(value) as { id: MessageId; why: string });
+      if (table === "refused") this.#checkRefused(device, decodeCbor(value) as Refused);
       if (table === "position") this.#checkPosition(device, decodeCbor(value) as { seq: number });
       if (table === "counters") this.#checkCounter(device, key, decodeCbor(value) as { accepted: number });
     }
@@ -86,27 +115,38 @@ export class LetterPromises {
 
   shown(device: Device, letter: Letter): void {
     const sent = this.#sent.get(letter.text);
-    if (!sent || sent.to !== device || sent.from.account !== letter.from) {
+    if (!sent || sent.to !== device.person || sent.from.account !== letter.from) {
       this.#broken(`${device.name} was shown what nobody wrote: ${letter.text.slice(0, 20)}`);
       return;
     }
     const mark = `${device.name}:${letter.text}`;
     if (this.#shown.has(mark)) this.#broken(`${device.name} was shown ${nameOf(sent)} twice`);
     this.#shown.add(mark);
+    if (device.person.doomed || device.doomed) return;
+    const block = this.#blocked.get(`${device.name}:${letter.from}`);
+    if (block?.is && block.since < this.#now() - blockingTakes) {
+      this.#broken(`${device.name} was shown ${nameOf(sent)}, whose sender is blocked`);
+    }
     const line = `${device.name}:${sent.from.name}`;
     const last = this.#lastShown.get(line) ?? 0;
     if (sent.order <= last) this.#broken(`${device.name} was shown ${nameOf(sent)} behind a later one`);
-    if (letter.state.is === "received" && letter.state.gapBefore && !this.#hasEnded(sent, last)) {
+    if (letter.state.is === "received" && letter.state.gapBefore && !this.#mayLack(device, sent, last)) {
       this.#broken(`${device.name} was shown a hole in front of ${nameOf(sent)}`);
     }
     this.#lastShown.set(line, sent.order);
   }
 
-  /** Whether a letter between two others had an end: its contents may have been erased before they were read. */
-  #hasEnded({ from, to, order }: Sent, after: number): boolean {
+  /** Whether a letter between two others is rightly not here: it had an end, was refused, or a restored server has lost it. */
+  #mayLack(device: Device, { from, to, order }: Sent, after: number): boolean {
+    if (this.#server().restores > 0) return true;
+    const refused = refusedAt(device);
     return this.all.some(
       (sent) =>
-        sent.from === from && sent.to === to && sent.order > after && sent.order < order && sent.expires,
+        sent.from === from &&
+        sent.to === to &&
+        sent.order > after &&
+        sent.order < order &&
+        (sent.expires !== null || (sent.id !== null && refused.has(sent.id))),
     );
   }
 
@@ -114,31 +154,47 @@ export class LetterPromises {
   #checkLetter(device: Device, stored: Stored): void {
     if (stored.from !== device.account) return;
     const sent = this.#sent.get(stored.content.parts[0]?.text ?? "");
-    const room = device.lastRoom;
+    const room = sent?.from.lastRoom;
     if (!sent || !room) return;
     const mark = `${device.name}:${stored.id}`;
     const rank = ranks[stored.state.is] ?? 0;
     const before = this.#ranks.get(mark) ?? 0;
     this.#ranks.set(mark, rank);
-    if (rank < before) this.#broken(`${nameOf(sent)} went back to ${stored.state.is}`);
+    // What a restored server may have lost is offered again (C30); what was delivered never.
+    const again = before === 1 && this.#server().restores > 0;
+    if (rank < before && !again) this.#broken(`${nameOf(sent)} went back to ${stored.state.is}`);
     if (rank === 0) return;
     const of = { ...room, id: stored.id, to: stored.thread };
-    const { accepted, delivered } = this.#server().letter(of);
+    const { accepted, delivered } = this.#server().promised(of);
     if (!accepted) this.#broken(`${nameOf(sent)} counts as accepted, and the server does not have it`);
     if (rank === 2 && !delivered) this.#broken(`${nameOf(sent)} counts as delivered, and is not`);
   }
 
-  /** Everybody is honest here: nothing is refused but what had an end; what somebody wrote before leaving is not (L9). */
-  #checkRefused(device: Device, { id, why }: { readonly id: MessageId; readonly why: string }): void {
+  /**
+   * Everybody is honest here: nothing is refused but what had an end, is by somebody who is blocked here, or was erased
+   * before this device was there. What somebody wrote before their own end is taken (L9), but for one that a restored
+   * server has forgotten.
+   */
+  #checkRefused(device: Device, { id, account, why }: Refused): void {
     const sent = this.all.find((letter) => letter.id === id);
-    if (sent?.expires) return;
+    const isForgotten = sent?.from.mayBeRefused && this.#server().restores > 0;
+    if (sent?.expires || isForgotten || device.mayBeRefused) return;
+    const block = this.#blocked.get(`${device.name}:${account}`);
+    if (why === "its sender is blocked" && block) {
+      if (block.is || block.since > this.#now() - blockingTakes) return;
+    }
+    if (why === "its contents have been erased" && device !== device.person.devices[0]) return;
     this.#broken(`${device.name} refuses ${sent ? nameOf(sent) : "what nobody wrote"}: ${why}`);
   }
 
   #checkPosition(device: Device, { seq }: { readonly seq: number }): void {
-    if (seq < (this.#positions.get(device) ?? 0)) this.#broken(`${device.name} went back to row ${seq}`);
-    this.#positions.set(device, seq);
-    if (device.account && seq > this.#server().head(device.account)) {
+    const { restores } = this.#server();
+    const before = this.#positions.get(device) ?? { seq: 0, restores };
+    // Once for each restore it goes back to the last row that both have (C29).
+    if (seq < before.seq && restores === before.restores)
+      this.#broken(`${device.name} went back to row ${seq}`);
+    this.#positions.set(device, { seq, restores: seq < before.seq ? restores : before.restores });
+    if (device.account && seq > this.#server().highest(device.account)) {
       this.#broken(`${device.name} has row ${seq}, which the server has not`);
     }
   }
@@ -149,62 +205,98 @@ export class LetterPromises {
     if (accepted > counter) this.#broken(`${device.name} counts ${accepted} accepted, the server ${counter}`);
   }
 
-  /** After healing: what is in each thread is what was sent, once, in order, and as far as it can come. */
-  async checkThreads(
+  /** After healing: what a device wrote to somebody is there once, delivered, and at each of their devices, in order. */
+  async checkThread(
     device: Device,
-    other: Device,
-    clients: { of: Client; with: Client | null },
+    to: Person,
+    clients: { readonly of: Client; readonly with: readonly (readonly [Device, Client])[] },
   ): Promise<void> {
-    if (!other.account || !device.account || device === other) return;
-    const at = { thread: other.account, most: 10_000 };
-    const went = (await clients.of.letters(at)).filter(({ from }) => from === device.account);
-    const came = await clients.with?.letters({ ...at, thread: device.account });
-    const arrived = came?.filter(({ from }) => from === device.account).map(({ text }) => text);
+    const { account } = device;
+    if (!to.account || !account || device.person === to) return;
+    const went = (await clients.of.letters({ thread: to.account, most })).filter(
+      ({ from }) => from === account,
+    );
+    const barred = this.isBarred(device, to);
+    const arrived: (readonly [Device, readonly string[]])[] = [];
+    for (const [other, client] of clients.with) arrived.push([other, await this.#textsOf(client, account)]);
     for (const sent of this.#sent.values()) {
-      if (sent.from !== device || sent.to !== other) continue;
+      if (sent.from.person !== device.person || sent.to !== to) continue;
       const found = went.filter(({ text }) => text === sent.text);
-      if (found.length > 1 || (sent.id !== null && found.length === 0)) {
-        this.#broken(`${nameOf(sent)} is ${found.length} times at its sender`);
-      }
-      if (found.length === 0 || !arrived) continue;
-      if (found[0]?.state.is !== "delivered")
-        this.#broken(`${nameOf(sent)} is ${found[0]?.state.is} for good`);
-      if (!arrived.includes(sent.text) && sent.expires === null) this.#broken(`${nameOf(sent)} was lost`);
+      if (found.length > 1) this.#broken(`${nameOf(sent)} is ${found.length} times at ${device.name}`);
+      // Of another device of the same person a copy comes, once the letter was accepted.
+      if (sent.from !== device) continue;
+      const is = found[0]?.state.is;
+      if (sent.id !== null && is === undefined) this.#broken(`${nameOf(sent)} is not at its sender`);
+      if (is === undefined || !to.isHere || (barred && (is === "held" || is === "queued"))) continue;
+      if (is !== "delivered") this.#broken(`${nameOf(sent)} is ${is} for good`);
+      for (const [other, texts] of arrived) this.#checkHas(other, texts, sent);
     }
-    if (arrived) this.#checkArrived(other, arrived);
+    for (const [other, texts] of arrived) this.#checkArrived(other, texts);
+  }
+
+  /** After healing: copies of what one device of somebody wrote are at their others, unless it was refused there. */
+  async checkCopies(device: Device, client: Client): Promise<void> {
+    for (const sent of this.#sent.values()) {
+      const { from, to, id } = sent;
+      if (from === device || from.person !== device.person || from.ended || from.mayBeRefused) continue;
+      if (id === null || !to.account || !from.lastRoom || refusedAt(device).has(id)) continue;
+      if (this.rowsMayLack) continue;
+      if (!this.#server().letter({ ...from.lastRoom, id, to: to.account }).accepted) continue;
+      const letters = await client.letters({ thread: to.account, most });
+      if (!letters.some(({ text }) => text === sent.text))
+        this.#broken(`${device.name} has no copy of ${nameOf(sent)}`);
+    }
   }
 
   /** Letters of somebody who has signed out since: what the server took must be there all the same. */
   async checkOrphans(device: Device, client: Client): Promise<void> {
     for (const sent of this.#sent.values()) {
       const { from, to, id } = sent;
-      if (
-        to !== device ||
-        !from.ended ||
-        from.left ||
-        !from.lastRoom ||
-        !to.account ||
-        id === null ||
-        sent.expires !== null
-      )
-        continue;
-      if (!this.#server().letter({ ...from.lastRoom, id, to: to.account }).accepted) continue;
-      const letters = await client.letters({ thread: from.lastRoom.account, most: 10_000 });
-      const texts = letters
-        .filter((letter) => letter.from === from.lastRoom?.account)
-        .map(({ text }) => text);
-      if (!texts.includes(sent.text)) this.#broken(`${nameOf(sent)} was lost`);
+      if (to !== device.person || !from.ended || !from.lastRoom || !to.account) continue;
+      if (from.mayBeRefused && this.#server().restores > 0) continue;
+      if (id === null || !this.#server().letter({ ...from.lastRoom, id, to: to.account }).accepted) continue;
+      const texts = await this.#textsOf(client, from.lastRoom.account);
+      this.#checkHas(device, texts, sent);
       this.#checkArrived(device, texts);
     }
   }
 
+  #checkHas(device: Device, texts: readonly string[], sent: Sent): void {
+    const { id, expires, text } = sent;
+    if (expires !== null || (id !== null && refusedAt(device).has(id))) return;
+    if (this.rowsMayLack && device !== device.person.devices[0]) return;
+    if (!texts.includes(text)) this.#broken(`${nameOf(sent)} was lost at ${device.name}`);
+  }
+
+  async #textsOf(client: Client, account: AccountId): Promise<string[]> {
+    const letters = await client.letters({ thread: account, most });
+    return letters.filter(({ from }) => from === account).map(({ text }) => text);
+  }
+
+  /** Whether one of the two does not take letters of the other. */
+  isBarred({ account, disk }: Device, to: Person): boolean {
+    if (!account || !to.account) return false;
+    return (
+      disk.get("blocked", to.account) !== undefined ||
+      this.#server().isBlocked({ account: to.account, sender: account })
+    );
+  }
+
   #checkArrived(device: Device, texts: readonly string[]): void {
     if (new Set(texts).size !== texts.length) this.#broken(`${device.name} has a letter twice`);
-    const orders = texts.map((text) => this.#sent.get(text)?.order ?? -1);
-    if (orders.some((order, at) => order <= (orders[at - 1] ?? 0))) {
-      this.#broken(`${device.name} has letters out of order: ${orders.join(" ")}`);
+    const lines = Map.groupBy(texts, (text) => this.#sent.get(text)?.from);
+    for (const [from, line] of lines) {
+      const orders = line.map((text) => this.#sent.get(text)?.order ?? -1);
+      if (!from || orders.some((order, at) => order <= (orders[at - 1] ?? 0))) {
+        this.#broken(`${device.name} has letters out of order: ${orders.join(" ")}`);
+      }
     }
   }
+}
+
+/** What a device's disk says it did not take in. */
+function refusedAt({ disk }: Device): ReadonlySet<MessageId> {
+  return new Set(disk.list("refused").map(([, value]) => (decodeCbor(value) as Refused).id));
 }
 
 function nameOf({ from, to, order }: Sent): string {

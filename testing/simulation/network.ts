@@ -121,7 +121,7 @@ export class ServerSocket extends EventEmitter {
   }
 
   send(bytes: Uint8Array, sent: () => void): void {
-    if (!this.#closing) this.#line.traceFrame("down", bytes);
+    if (!this.#closing) this.#line.leaves(bytes);
     this.#line.down.send({ is: "frame", bytes: bytes.slice() }, sent);
   }
 
@@ -181,6 +181,7 @@ export class Line {
   readonly #socket: ServerSocket;
   readonly #latency: () => number;
   readonly #ended: () => void;
+  readonly #watch: (frame: Uint8Array) => void;
   #deviceKnows = false;
 
   constructor(of: {
@@ -190,8 +191,11 @@ export class Line {
     readonly chance: Chance;
     readonly events: SocketEvents;
     readonly ended: () => void;
+    /** What leaves the server for this device. */
+    readonly watch: (frame: Uint8Array) => void;
   }) {
     this.#course = of.course;
+    this.#watch = of.watch;
     this.name = of.name;
     this.#events = of.events;
     this.#ended = of.ended;
@@ -217,6 +221,12 @@ export class Line {
       number = "",
     } = decodeCbor(bytes) as { type: string; name?: string; number?: number };
     this.trace(`${way === "up" ? "→" : "←"} ${type} ${name} ${number} (${bytes.length} bytes)`);
+  }
+
+  /** A frame leaves the server. */
+  leaves(bytes: Uint8Array): void {
+    this.traceFrame("down", bytes);
+    this.#watch(bytes);
   }
 
   /** Device side. */

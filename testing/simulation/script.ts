@@ -3,7 +3,11 @@ import { Chance } from "./chance.ts";
 import { type Death, deaths, losses } from "./device.ts";
 
 /** One thing that happens, with all that chance decides about it: leaving it out moves nothing else. */
-export type Step = { readonly at: number } & (
+export type Step = {
+  readonly at: number;
+  /** Which device of the person, where there are several. */
+  readonly on?: number;
+} & (
   | {
       readonly is: "write";
       readonly from: number;
@@ -36,6 +40,17 @@ export type Step = { readonly at: number } & (
   | { readonly is: "change-keys"; readonly who: number; readonly lasts: number }
   | { readonly is: "accept-keys" | "mark-read"; readonly who: number }
   | { readonly is: "sign-out" | "leave"; readonly who: number }
+  | { readonly is: "add-device" | "end-device" | "remove" | "revoke-invites"; readonly who: number }
+  | { readonly is: "block" | "unblock"; readonly who: number; readonly whom: number }
+  | { readonly is: "role"; readonly who: number; readonly role: "admin" | "member" }
+  | { readonly is: "rotate-log-key" | "back-up" | "finish" }
+  | {
+      readonly is: "restore";
+      /** How long the server is away, ms. */
+      readonly lasts: number;
+      /** How long it runs before it is adopted, ms; null: it is restored at once. */
+      readonly byHand: number | null;
+    }
 );
 
 /** What a course is made of, all from its seed. */
@@ -48,6 +63,10 @@ export interface Script {
   /** How long the server's reads take at most, mostly; ms before and after they see what is stored. */
   readonly reads: number;
   readonly steps: readonly Step[];
+  /** How many people an invite is made for. */
+  readonly inviteUses: number;
+  /** In the end everybody takes letters of everybody again. */
+  readonly forgives: boolean;
   /** When everything is made good, ms. */
   readonly heals: number;
 }
@@ -75,8 +94,73 @@ const weights = {
   leave: 0.4,
 } as const;
 
-/** The script of a seed. */
+/** What is ruled, renewed and restored, beside what goes wrong. */
+const rulings = {
+  "add-device": 8,
+  block: 7,
+  unblock: 4,
+  "end-device": 2,
+  remove: 1.5,
+  role: 4,
+  "revoke-invites": 2,
+  "rotate-log-key": 2,
+  "back-up": 6,
+  restore: 4,
+  finish: 1,
+} as const;
+
+/**
+ * The script of a seed. One of three is without rulings: their devices, line and disk fail, and nothing else; the other
+ * two have several devices of one account, administrators, blocks and restores besides.
+ */
 export function scriptOf(seed: number): Script {
+  const plain = plainScriptOf(seed);
+  return seed % 3 === 1 ? plain : withRulings(plain);
+}
+
+function withRulings(script: Script): Script {
+  const chance = new Chance(`rulings ${script.seed}`);
+  const from = script.joins.length * 4_000;
+  const until = script.heals;
+  const added = Array.from({ length: chance.int(4, 30) }, () =>
+    rulingOf(chance, script.people, from + chance.next() * Math.max(0, until - from)),
+  );
+  const steps = script.steps.map((step) => ({ ...step, on: chance.int(0, 2) }));
+  return {
+    ...script,
+    steps: [...steps, ...added].sort((a, b) => a.at - b.at),
+    inviteUses: chance.pick([1, 1, 3]),
+    forgives: chance.is(0.7),
+  };
+}
+
+function rulingOf(chance: Chance, people: number, at: number): Step {
+  const is = chance.weighted(rulings);
+  const who = chance.int(0, people - 1);
+  const on = chance.int(0, 2);
+  switch (is) {
+    case "block":
+    case "unblock":
+      return { at, is, who, on, whom: (who + chance.int(1, people - 1)) % people };
+    case "role":
+      return { at, is, who, role: chance.pick(["admin", "member"] as const) };
+    case "restore": {
+      const byHand = chance.is(0.3) ? chance.next() * 20_000 : null;
+      return { at, is, lasts: chance.pick([100, 3_000, 25_000]) * chance.next(), byHand };
+    }
+    case "rotate-log-key":
+    case "back-up":
+    case "finish":
+      return { at, is };
+    case "add-device":
+    case "end-device":
+    case "remove":
+    case "revoke-invites":
+      return { at, is, who, on };
+  }
+}
+
+function plainScriptOf(seed: number): Script {
   const chance = new Chance(`script ${seed}`);
   const people = chance.int(2, 5);
   const length = chance.pick([30_000, 120_000, 300_000]);
@@ -91,6 +175,8 @@ export function scriptOf(seed: number): Script {
     quota: quotaOf(chance),
     reads: chance.pick([1, 5, 60, 600]),
     steps: steps.sort((a, b) => a.at - b.at),
+    inviteUses: 1,
+    forgives: true,
     heals: 5_000 + length + chance.next() * 20_000,
   };
 }

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { Incarnation, randomId } from "@snug/protocol";
+import { renewDatabase } from "../../packages/server/src/backup/adopt.ts";
+import type { LogKeys } from "../../packages/server/src/logKey.ts";
 import { commitBatch, type WriteCall, type WriteResult } from "../../packages/server/src/store/batch.ts";
-import { makeDatabase, openDatabase } from "../../packages/server/src/store/schema.ts";
+import { makeDatabase, openDatabase, openReader } from "../../packages/server/src/store/schema.ts";
 import type { OpenWriter } from "../../packages/server/src/store/sqliteStore.ts";
 import type { Quota } from "../../packages/server/src/store/store.ts";
 import { Writes } from "../../packages/server/src/store/writes.ts";
@@ -16,11 +18,20 @@ export type DiskFault = "full" | "fails";
 const faultCodes = { full: 13, fails: 10 } as const;
 
 export interface DiskWatcher {
+  /** The server's process hands changes to the writer. */
+  posted(calls: readonly WriteCall[]): void;
   /** Before a batch is tried and after it was committed or refused. */
   before(calls: readonly WriteCall[]): void;
   committed(calls: readonly WriteCall[], results: readonly WriteResult[]): void;
   /** The server's process is about to learn of results. */
   told(results: readonly WriteResult[]): void;
+}
+
+/** What a backup holds. */
+interface Backup {
+  readonly path: string;
+  readonly keys: LogKeys;
+  readonly made: number;
 }
 
 /**
@@ -29,7 +40,7 @@ export interface DiskWatcher {
  */
 export class ServerDisk implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), "snug-simulation-"));
-  readonly path: string = join(this.#folder, "snug.db");
+  path: string = join(this.#folder, "snug.db");
   readonly #course: Course;
   readonly #chance: Chance;
   readonly #quota: Quota;
@@ -37,14 +48,19 @@ export class ServerDisk implements Disposable {
   readonly #open = new Set<DatabaseSync>();
   /** The power that the writer under way lives by; a crash ends it. */
   #power = { on: true };
+  #backup: Backup | null = null;
+  #copies = 0;
+  /** The folder's keys: the one in office, and one that was put down beside it. */
+  keys: LogKeys;
   fault: DiskFault | null = null;
   faults = 0;
 
-  constructor(of: { course: Course; chance: Chance; quota: Quota; watcher: DiskWatcher }) {
+  constructor(of: { course: Course; chance: Chance; quota: Quota; keys: LogKeys; watcher: DiskWatcher }) {
     this.#course = of.course;
     this.#chance = of.chance;
     this.#quota = of.quota;
     this.#watcher = of.watcher;
+    this.keys = of.keys;
     makeDatabase(this.path, randomId(Incarnation));
   }
 
@@ -54,6 +70,41 @@ export class ServerDisk implements Disposable {
     this.#power = { on: true };
     for (const database of this.#open) database.close();
     this.#open.clear();
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== null;
+  }
+
+  /** As it is at this moment, in one read transaction, like `snug backup`. */
+  backUp(now: number): void {
+    const path = this.#copy(this.path);
+    this.#backup = { path, keys: this.keys, made: now };
+  }
+
+  /** A change of the log key makes it useless for what comes after (P40). */
+  forgetBackup(): void {
+    this.#backup = null;
+  }
+
+  /** The power is off: the backup takes the place of what was there, as it is. */
+  putBack(): void {
+    if (!this.#backup) throw new Error("there is no backup");
+    this.keys = this.#backup.keys;
+    this.path = this.#copy(this.#backup.path);
+  }
+
+  /** What `snug restore` and `snug restore --adopt` do to a database. */
+  adopt(now: number): void {
+    renewDatabase(this.path, { now, backup: this.#backup?.made ?? null });
+  }
+
+  #copy(from: string): string {
+    const path = join(this.#folder, `copy-${++this.#copies}.db`);
+    const database = openReader(from);
+    database.prepare("VACUUM INTO ?").run(path);
+    database.close();
+    return path;
   }
 
   readonly openWriter: OpenWriter = (path, told) => {
@@ -107,6 +158,7 @@ export class ServerDisk implements Disposable {
     return {
       post: (calls) => {
         if (!power.on) return;
+        this.#watcher.posted(calls);
         waiting.push(...structuredClone(calls).map((call) => this.#limited(call)));
         if (!busy) next();
       },
@@ -123,9 +175,10 @@ export class ServerDisk implements Disposable {
     };
   };
 
-  /** The quota of this course, in place of the protocol's: 10,000 rows would take all day. */
+  /** The quota of this course, in place of the protocol's: 10,000 rows would take all day. No room at all stays none. */
   #limited(call: WriteCall): WriteCall {
-    return call.name === "append" ? { ...call, args: [call.args[0], this.#quota] } : call;
+    if (call.name !== "append" || call.args[1].rows === 0) return call;
+    return { ...call, args: [call.args[0], this.#quota] };
   }
 
   #fail(fault: DiskFault): never {

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import {
   type AccountId,
   type DeviceId,
+  decodeCbor,
   firstPrevious,
   type MessageId,
   type Row,
@@ -27,15 +28,35 @@ interface Body {
 
 /** What must hold of the server's disk after each commit, read from its tables and held against what was asked. */
 export class ServerPromises implements DiskWatcher, Disposable {
-  readonly #database: DatabaseSync;
+  #database: DatabaseSync;
   readonly #quota: Quota;
   readonly #broken: (why: string) => void;
   /** How far a device has durably stored its inbox, as its own disk says. */
   readonly #stored: (device: DeviceId) => number | undefined;
+  readonly #now: () => number;
   readonly #heads = new Map<number, { seq: number; hash: string }>();
   readonly #cursors = new Map<string, number>();
   readonly #delivered = new Map<number, number>();
   #bodies = new Map<number, Body>();
+  #incarnation = "";
+  /** device:message:account → whether it was delivered, of all that was accepted in former lives. */
+  readonly #past = new Map<string, boolean>();
+  readonly #pastHeads = new Map<string, number>();
+  readonly #pastCounters = new Map<string, number>();
+  /** device:stream:counter → message, over all lives. */
+  readonly #used = new Map<string, string>();
+  /** account:blocked, as the server's process knows. */
+  #blocked = new Set<string>();
+  /** stream:device:message of what was handed in by somebody who was blocked then. */
+  readonly #refusable = new Set<string>();
+  /** Devices that are ended, and since when the server's process knows (ms of the course). */
+  readonly #endedAt = new Map<string, number>();
+  /** Hash of an invite → how often it can still be used. */
+  readonly #uses = new Map<string, { left: number; expires: number }>();
+  /** What the next word to the server's process is about. */
+  #news = { blocks: false, devices: false };
+  /** How often the disk was put back to an older state. */
+  restores = 0;
   commits = 0;
 
   constructor(of: {
@@ -43,11 +64,69 @@ export class ServerPromises implements DiskWatcher, Disposable {
     quota: Quota;
     broken: (why: string) => void;
     stored: (device: DeviceId) => number | undefined;
+    now: () => number;
   }) {
     this.#database = new DatabaseSync(of.path, { readOnly: true });
+    this.#now = of.now;
     this.#quota = of.quota;
     this.#broken = of.broken;
     this.#stored = of.stored;
+  }
+
+  /** The database is about to be lost: what it had accepted was promised all the same. */
+  remember(): void {
+    const rows = this.#all(
+      `SELECT rows.device, message, seq, seq <= delivered AS delivered, streams.account AS owner
+        FROM rows JOIN streams ON streams.id = rows.stream`,
+    );
+    for (const { device, message, owner, seq, delivered } of rows) {
+      const key = `${device}:${message}:${owner}`;
+      const isDelivered = delivered === 1 || this.#lowest(owner as AccountId) >= Number(seq);
+      this.#past.set(key, isDelivered || this.#past.get(key) === true);
+    }
+    for (const { account, head } of this.#all("SELECT account, head FROM streams")) {
+      this.#pastHeads.set(String(account), Math.max(Number(head), this.#pastHeads.get(String(account)) ?? 0));
+    }
+    const counters = this.#all(
+      "SELECT device, streams.stream, counter FROM counters JOIN streams ON streams.id = counters.stream",
+    );
+    for (const { device, stream, counter } of counters) {
+      const line = `${device}:${stream}`;
+      this.#pastCounters.set(line, Math.max(Number(counter), this.#pastCounters.get(line) ?? 0));
+    }
+  }
+
+  /** Another database is in its place: looked at from its beginning. Its invites are void unless it was put back by hand. */
+  restored(path: string, byHand: boolean): void {
+    this.#database.close();
+    this.#database = new DatabaseSync(path, { readOnly: true });
+    this.restores++;
+    this.#lastRow = 0;
+    this.#incarnation = String(this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value);
+    for (const known of [this.#heads, this.#cursors, this.#delivered, this.#counters, this.#endedAt])
+      known.clear();
+    this.#blocked.clear();
+    this.#refusable.clear();
+    if (!byHand) this.#uses.clear();
+    this.#readBlocks();
+    this.#readEnded();
+    this.#checkRows();
+  }
+
+  /** What was put back by hand has a new incarnation from now on, in which no invite counts. */
+  adopted(): void {
+    this.#uses.clear();
+    this.#incarnation = String(this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value);
+  }
+
+  posted(calls: readonly WriteCall[]): void {
+    for (const call of calls) {
+      if (call.name !== "append") continue;
+      const [stream, , account, device, id] = call.args[0];
+      const owner = this.#get("SELECT account FROM streams WHERE stream = ?", stream)?.account;
+      if (this.#blocked.has(`${owner}:${account}`)) this.#refusable.add(`${stream}:${device}:${id}`);
+      else this.#refusable.delete(`${stream}:${device}:${id}`);
+    }
   }
 
   before(calls: readonly WriteCall[]): void {
@@ -58,13 +137,66 @@ export class ServerPromises implements DiskWatcher, Disposable {
     this.commits++;
     this.#checkRows();
     this.#checkCursors();
-    this.#checkStreams();
-    for (const [at, call] of calls.entries()) {
-      if (call.name === "sweep" && "value" in (results[at] ?? {})) this.#checkSweep(call.args[0]);
+    this.#checkStreams(calls.some(({ name }) => name === "addStatement" || name === "restoreStatements"));
+    const done = new Set(results.flatMap((result) => ("value" in result ? [result.number] : [])));
+    for (const call of calls) {
+      if (!done.has(call.number)) continue;
+      if (call.name === "sweep") this.#checkSweep(call.args[0]);
+      this.#checkInvites(call);
+      this.#news.blocks ||= call.name === "addBlock" || call.name === "removeBlock";
+      this.#news.devices ||= call.name === "addStatement" || call.name === "restoreStatements";
     }
   }
 
+  /** An invite lets in as many as it says, and nobody once it has ended or was revoked. */
+  #checkInvites(call: WriteCall): void {
+    if (call.name === "addInvite") {
+      const { hash, usesLeft: left, expires } = call.args[0];
+      this.#uses.set(hash, { left, expires });
+    } else if (call.name === "removeInvite") {
+      this.#uses.delete(call.args[1]);
+    } else if (call.name === "addAccount") {
+      const { invite, now } = call.args[0];
+      const uses = this.#uses.get(invite);
+      // The setup link is none of these.
+      if (!uses && this.#get("SELECT count(*) AS n FROM accounts")?.n === 1) return;
+      if (!uses || uses.left === 0 || uses.expires <= now)
+        this.#broken("somebody joined by an invite that is void");
+      else uses.left--;
+    }
+  }
+
+  #readBlocks(): void {
+    const blocks = this.#all("SELECT account, blocked FROM blocks");
+    this.#blocked = new Set(blocks.map(({ account, blocked }) => `${account}:${blocked}`));
+  }
+
+  #readEnded(): void {
+    const ended = new Set(
+      this.#all("SELECT device FROM devices WHERE active = 0").map(({ device }) => String(device)),
+    );
+    for (const device of this.#endedAt.keys()) if (!ended.has(device)) this.#endedAt.delete(device);
+    for (const device of ended) this.#endedAt.set(device, this.#endedAt.get(device) ?? this.#now());
+  }
+
+  /** Nobody gets rows but an active device of the account whose inbox they are in. */
+  sent(to: { account: AccountId; device: DeviceId } | null, frame: Uint8Array): void {
+    const { name, body } = decodeCbor(frame) as { name?: string; body?: { stream?: string } };
+    if (name !== "rows") return;
+    const owner = this.#get("SELECT account FROM streams WHERE stream = ?", body?.stream ?? "")?.account;
+    if (!to || owner !== to.account) this.#broken("rows go to somebody whose inbox it is not");
+    const ended = to && this.#endedAt.get(to.device);
+    if (typeof ended === "number" && ended < this.#now()) this.#broken("rows go to a device that was ended");
+  }
+
+  isBlocked(of: { account: AccountId; sender: AccountId }): boolean {
+    return this.#blocked.has(`${of.account}:${of.sender}`);
+  }
+
   told(results: readonly WriteResult[]): void {
+    if (this.#news.blocks) this.#readBlocks();
+    if (this.#news.devices) this.#readEnded();
+    this.#news = { blocks: false, devices: false };
     for (const result of results) {
       if (!("value" in result) || typeof result.value !== "object" || result.value === null) continue;
       const { rowHash } = result.value as { rowHash?: string };
@@ -88,14 +220,32 @@ export class ServerPromises implements DiskWatcher, Disposable {
     return { accepted: true, delivered };
   }
 
+  /** The same, in whatever life of the server that was. */
+  promised(of: { device: DeviceId; id: MessageId; to: AccountId }): {
+    accepted: boolean;
+    delivered: boolean;
+  } {
+    const now = this.letter(of);
+    const before = this.#past.get(`${of.device}:${of.id}:${of.to}`);
+    return { accepted: now.accepted || before !== undefined, delivered: now.delivered || before === true };
+  }
+
   head(account: AccountId): number {
     return Number(this.#get("SELECT head FROM streams WHERE account = ?", account)?.head ?? 0);
+  }
+
+  /** The highest that it ever was. */
+  highest(account: AccountId): number {
+    return Math.max(this.head(account), this.#pastHeads.get(account) ?? 0);
   }
 
   counter(device: DeviceId, stream: string): number {
     const sql =
       "SELECT counter FROM counters JOIN streams ON streams.id = counters.stream WHERE device = ? AND streams.stream = ?";
-    return Number(this.#get(sql, device, stream)?.counter ?? 0);
+    return Math.max(
+      Number(this.#get(sql, device, stream)?.counter ?? 0),
+      this.#pastCounters.get(`${device}:${stream}`) ?? 0,
+    );
   }
 
   /** Dense numbers, each hash over its header and the hash before; counters without a gap. */
@@ -115,10 +265,28 @@ export class ServerPromises implements DiskWatcher, Disposable {
       }
       this.#heads.set(stream, { seq: Number(row.seq), hash: String(row.row_hash) });
       const line = `${row.device}:${stream}`;
-      const counter = (this.#counters.get(line) ?? 0) + 1;
-      if (row.counter !== counter) this.#broken(`counter ${row.counter} was accepted, ${counter} expected`);
-      this.#counters.set(line, counter);
+      this.#checkCounter(row, line);
+      if (this.#refusable.delete(`${row.name}:${row.device}:${row.message}`)) {
+        this.#broken("a letter was accepted whose sender is blocked");
+      }
     }
+  }
+
+  /** Without a gap; behind a restore, which counts on behind what was used, still without one that is used twice. */
+  #checkCounter({ device, name, counter, message, incarnation }: Values, line: string): void {
+    const last = this.#counters.get(line) ?? 0;
+    if (
+      this.restores === 0
+        ? counter !== last + 1
+        : incarnation === this.#incarnation && Number(counter) <= last
+    ) {
+      this.#broken(`counter ${counter} was accepted behind ${last}`);
+    }
+    this.#counters.set(line, Number(counter));
+    const use = `${device}:${name}:${counter}`;
+    const known = this.#used.get(use) ?? message;
+    if (known !== message) this.#broken(`counter ${counter} was used for two letters`);
+    this.#used.set(use, String(message));
   }
 
   #lastRow = 0;
@@ -141,7 +309,8 @@ export class ServerPromises implements DiskWatcher, Disposable {
     }
   }
 
-  #checkStreams(): void {
+  /** `devicesChange`: a device may have come behind what was delivered in the same transaction. */
+  #checkStreams(devicesChange: boolean): void {
     const streams = this.#all(
       `SELECT id, account, head, head_hash, delivered, waiting_rows, waiting_bytes,
         (SELECT count(*) FROM rows WHERE stream = streams.id AND seq > delivered) AS rows,
@@ -159,8 +328,11 @@ export class ServerPromises implements DiskWatcher, Disposable {
         this.#broken(`${found.waiting_rows} rows are said to wait, ${found.rows} do`);
       }
       this.#checkQuota(Number(id), found.account as AccountId);
-      if (Number(delivered) < (this.#delivered.get(Number(id)) ?? 0)) this.#broken("delivered went back");
-      if (lowest !== null && Number(delivered) > Number(lowest)) {
+      const before = this.#delivered.get(Number(id));
+      if (Number(delivered) < (before ?? 0)) this.#broken("delivered went back");
+      const moved = before !== undefined && Number(delivered) > before && !devicesChange;
+      // A device that came later has not read what was delivered before it.
+      if (moved && lowest !== null && Number(delivered) > Number(lowest)) {
         this.#broken(`delivered ${delivered} is above the lowest cursor ${lowest}`);
       }
       this.#delivered.set(Number(id), Number(delivered));
@@ -173,7 +345,9 @@ export class ServerPromises implements DiskWatcher, Disposable {
     return Math.min(...devices.map(({ device }) => this.#stored(device as DeviceId) ?? 0));
   }
 
+  /** What comes back to a restored server has none. */
   #checkQuota(stream: number, account: AccountId): void {
+    if (this.restores > 0) return;
     const waiting = this.#get(
       "SELECT count(*) AS rows, coalesce(sum(size), 0) AS bytes FROM rows WHERE stream = ? AND seq > ?",
       ...[stream, Math.min(this.#lowest(account), Number.MAX_SAFE_INTEGER)],

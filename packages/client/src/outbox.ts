@@ -203,7 +203,11 @@ export class Outbox {
       letters: applies.length,
       changes,
       apply: () => {
-        for (const entry of again) this.#keep(entry);
+        // What it still has may have been delivered long since: nobody tells that a second time by itself.
+        for (const entry of again) {
+          this.#keep(entry);
+          this.#early.add(entry.id);
+        }
         for (const [stream, value] of counters) this.#counters.set(stream, value);
         for (const apply of applies) apply();
       },
