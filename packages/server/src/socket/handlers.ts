@@ -37,9 +37,9 @@ type Handlers = {
 /** What each operation of the table does for a signed-in device. */
 export const handlers: Handlers = {
   async "directory-read"({ room }, { from }) {
-    const stored = await room.store.directory(from, limits.directoryPage);
     const { size, checkpoint } = room.log;
-    // The store may be a statement ahead, whose checkpoint is not yet shown.
+    const stored = await room.store.directory(from, limits.directoryPage);
+    // Read after the checkpoint, the store has all that it covers, and may have more.
     const entries = cutDirectoryPage(stored.slice(0, Math.max(0, size - from)));
     return { from, entries, size, checkpoint };
   },
