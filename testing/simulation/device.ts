@@ -13,7 +13,6 @@ import type { Course } from "./course.ts";
 import { type CommitWatcher, DeviceDisk } from "./deviceDisk.ts";
 import type { House } from "./house.ts";
 import { Line, type Weather } from "./network.ts";
-import type { Person } from "./person.ts";
 
 /** How a device loses its connections. */
 export const losses = ["cut", "vanish", "half-open", "stall"] as const;
@@ -43,6 +42,36 @@ export interface DeviceWatcher extends CommitWatcher {
   changed(state: ClientState): void;
   /** A frame leaves the server for this device. */
   sent(frame: Uint8Array): void;
+}
+
+/** Somebody of a course: an account, once it is there, and its devices, the first of which has joined. */
+export class Person {
+  readonly name: string;
+  readonly devices: Device[] = [];
+  /** Has left, or somebody rules that the account is to be removed: what it wrote may be refused from now on (L9). */
+  doomed = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get account(): AccountId | null {
+    return this.devices[0]?.account ?? null;
+  }
+
+  /** Those that are still in use. */
+  get inUse(): readonly Device[] {
+    return this.devices.filter(({ ended, lastRoom }) => !ended && lastRoom);
+  }
+
+  get isHere(): boolean {
+    return !this.doomed && this.inUse.length > 0;
+  }
+
+  /** One of the devices, whatever the number. */
+  device(on = 0): Device | undefined {
+    return this.devices[on % Math.max(1, this.devices.length)];
+  }
 }
 
 /** A person's device: the real client on a simulated disk, network and clock, whose program comes and goes. */

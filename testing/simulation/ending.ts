@@ -1,7 +1,6 @@
 import { decodeCbor } from "@snug/protocol";
-import type { Device } from "./device.ts";
+import type { Device, Person } from "./device.ts";
 import type { LetterPromises } from "./letterPromises.ts";
-import type { Person } from "./person.ts";
 import type { Rulings } from "./rulings.ts";
 import type { ServerPromises } from "./serverPromises.ts";
 

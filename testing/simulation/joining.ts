@@ -1,9 +1,8 @@
 import { type Client, NetworkError } from "@snug/client";
 import { SnugError } from "@snug/protocol";
 import type { Course } from "./course.ts";
-import type { Device } from "./device.ts";
+import type { Device, Person } from "./device.ts";
 import type { House } from "./house.ts";
-import type { Person } from "./person.ts";
 
 /** How everybody gets in: the first by the setup link, the others by whoever is there. */
 export class Joining {

@@ -1,7 +1,6 @@
 import type { Client, Letter } from "@snug/client";
 import { type AccountId, decodeCbor, type MessageId } from "@snug/protocol";
-import type { Device } from "./device.ts";
-import type { Person } from "./person.ts";
+import type { Device, Person } from "./device.ts";
 import type { ServerPromises } from "./serverPromises.ts";
 
 type Change = { readonly table: string; readonly key: string; readonly value: Uint8Array | null };

@@ -1,9 +1,8 @@
 import { NetworkError } from "@snug/client";
 import { SnugError } from "@snug/protocol";
 import type { Course } from "./course.ts";
-import type { Device } from "./device.ts";
+import type { Device, Person } from "./device.ts";
 import type { House } from "./house.ts";
-import type { Person } from "./person.ts";
 
 /** What an administrator wants; asked for until it is so, and again where a restored server has forgotten it. */
 type Ruling =

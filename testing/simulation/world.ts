@@ -4,17 +4,17 @@ import { Ed25519Public, SnugError } from "@snug/protocol";
 import type { LogKeys } from "../../packages/server/src/logKey.ts";
 import { Chance } from "./chance.ts";
 import { Course } from "./course.ts";
-import { type Death, Device } from "./device.ts";
+import { type Death, Device, Person } from "./device.ts";
 import { Ending } from "./ending.ts";
 import { House } from "./house.ts";
 import { Joining } from "./joining.ts";
 import type { KeyPool } from "./keyPool.ts";
 import { LetterPromises } from "./letterPromises.ts";
-import { addDevice, changeKeys, Person } from "./person.ts";
 import { Rulings } from "./rulings.ts";
 import type { Script, Step } from "./script.ts";
 import { ServerDisk } from "./serverDisk.ts";
 import { ServerPromises } from "./serverPromises.ts";
+import { addDevice, changeKeys } from "./statements.ts";
 
 const names = ["ada", "ben", "cleo", "dov", "eve"] as const;
 /** The clocks on the walls at the beginning: 22 November 2026. */

@@ -1,7 +1,6 @@
 import { keyIdOf, nextHead } from "@snug/crypto/identity";
 import { createAccount, signStatement } from "@snug/crypto/sealing";
 import {
-  type AccountId,
   DeviceId,
   decodeCbor,
   decodeStatement,
@@ -15,38 +14,8 @@ import {
   sha256,
 } from "@snug/protocol";
 import type { Course } from "./course.ts";
-import type { Device } from "./device.ts";
+import type { Device, Person } from "./device.ts";
 import type { House } from "./house.ts";
-
-/** Somebody of a course: an account, once it is there, and its devices, the first of which has joined. */
-export class Person {
-  readonly name: string;
-  readonly devices: Device[] = [];
-  /** Has left, or somebody rules that the account is to be removed: what it wrote may be refused from now on (L9). */
-  doomed = false;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  get account(): AccountId | null {
-    return this.devices[0]?.account ?? null;
-  }
-
-  /** Those that are still in use. */
-  get inUse(): readonly Device[] {
-    return this.devices.filter(({ ended, lastRoom }) => !ended && lastRoom);
-  }
-
-  get isHere(): boolean {
-    return !this.doomed && this.inUse.length > 0;
-  }
-
-  /** One of the devices, whatever the number. */
-  device(on = 0): Device | undefined {
-    return this.devices[on % Math.max(1, this.devices.length)];
-  }
-}
 
 /**
  * New keys by the old signing key alone, from elsewhere, while all devices of the account are off. They start again when
