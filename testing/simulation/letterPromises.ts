@@ -239,7 +239,8 @@ export class LetterPromises {
       const { from, to, id } = sent;
       if (from === device || from.person !== device.person || from.ended || from.mayBeRefused) continue;
       if (id === null || !to.account || !from.lastRoom || refusedAt(device).has(id)) continue;
-      if (this.rowsMayLack) continue;
+      // Whoever blocks somebody while a letter to them is under way does not learn that it was accepted.
+      if (this.rowsMayLack || this.isBarred(from, to)) continue;
       if (!this.#server().letter({ ...from.lastRoom, id, to: to.account }).accepted) continue;
       const letters = await client.letters({ thread: to.account, most });
       if (!letters.some(({ text }) => text === sent.text))
