@@ -5,6 +5,7 @@ import { eventually } from "./browser.ts";
 import { bothWays, DishonestRoom } from "./dishonestRoom.ts";
 import { bent, deviceOf, forgeLetter, sealAnew } from "./forgeries.ts";
 import { shows } from "./seats.ts";
+import { addDevice, statementOf } from "./statements.ts";
 
 describe("a dishonest server: letters", () => {
   let opened: DishonestRoom | undefined;
@@ -150,6 +151,42 @@ describe("a dishonest server: letters", () => {
     assert.doesNotMatch(await victim.screen(), new RegExp(text));
     await room.goesOn(victim, other);
   });
+
+  row(
+    "T62: with the keys of an ended device it puts letters into one reading, marked as doubtful, and none later",
+    async ({ room, victim, other }) => {
+      const { carol, tamper } = room;
+      const to = room.idOf(victim);
+      const lost = await addDevice(room.wire, carol);
+      const directory = await tamper.directory();
+      const forge = async (text: string): Promise<Row> =>
+        forgeLetter({
+          ...{ directory, like: await room.newestRow(victim), to, text },
+          ...{ from: carol.account, device: lost.device, key: lost.keys.device },
+        });
+      const [doubtful, late] = [room.say("doubtful"), room.say("late")];
+      await using wire = await carol.connect();
+      const { device } = lost;
+      const statement = await statementOf({ server: room.wire, wire, person: carol }, "device-revoke", {
+        device,
+      });
+      await victim.restart(async () => {
+        await wire.request("statement-append", { statement });
+        await tamper.deliver(to, await forge(doubtful));
+      });
+      await victim.open("Carol");
+      const words = async () => (await victim.screen()).replace(/\s+/g, " ");
+      await eventually("the marked letter", async () =>
+        new RegExp(`${doubtful}.*Written on a device that was ended since`).test(await words()),
+      );
+      assert.equal(await victim.alarms(), "");
+      await tamper.deliver(to, await forge(late));
+      await victim.alarm(/refused: a letter by a device that was ended before it was sent/);
+      assert.doesNotMatch(await victim.screen(), new RegExp(late));
+      await victim.open(other.name);
+      await room.goesOn(victim, other);
+    },
+  );
 
   row(
     "T46: a letter to somebody else can't be handed on, neither as it is nor by its reader",

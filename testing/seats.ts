@@ -33,8 +33,8 @@ export interface Seat {
   repeated(): Promise<string>;
   /** How well somebody is known, in the list of people. */
   trust(name: string): Promise<string>;
-  /** Closes the program and opens it again. */
-  restart(): Promise<void>;
+  /** Closes the program, and opens it again once that has happened. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>;
 }
 
 /** Waits until the letters on the screen are these. */
@@ -140,8 +140,11 @@ export class BrowserSeat implements Seat {
     return (await this.page.getByTestId(`person-${name}`).textContent()) ?? "";
   }
 
-  async restart(): Promise<void> {
-    await this.page.reload();
+  async restart(meanwhile: () => Promise<void> = async () => undefined): Promise<void> {
+    const url = this.page.url();
+    await this.page.goto("about:blank");
+    await meanwhile();
+    await this.page.goto(url);
     await this.page.getByTestId("nav-chats").waitFor();
   }
 }
@@ -237,9 +240,9 @@ export class TerminalSeat implements Seat, AsyncDisposable {
     return shown.split("\n").find((line) => row.test(line)) ?? "";
   }
 
-  async restart(): Promise<void> {
-    await this.#terminal.press("C-c");
-    await this.#terminal.see(/ready\$\s*$/);
+  async restart(meanwhile: () => Promise<void> = async () => undefined): Promise<void> {
+    await this.leaveScreen();
+    await meanwhile();
     await this.#start();
   }
 
