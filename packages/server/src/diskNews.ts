@@ -19,16 +19,15 @@ export interface DiskNews {
 export function tellingOfDisk(open: OpenWriter, news: DiskNews, now: () => number): OpenWriter {
   let began: { readonly at: number; last: number; refused: number } | undefined;
   const look = (results: readonly WriteResult[]): void => {
-    const first = results[0];
-    if (!first) return;
-    // A batch is refused as a whole.
-    if ("fault" in first) {
-      if (first.fault.code !== "unavailable") return;
-      if (!began) news.refuses(first.fault.inside.split("\n", 1)[0] ?? "");
+    const faults = results.flatMap((result) => ("fault" in result ? [result.fault] : []));
+    const [fault] = faults;
+    if (fault) {
+      if (fault.code !== "unavailable") return;
+      if (!began) news.refuses(fault.inside.split("\n", 1)[0] ?? "");
       began ??= { at: now(), last: 0, refused: 0 };
       began.last = now();
-      began.refused += results.length;
-    } else if (began && now() - began.last >= calm) {
+      began.refused += faults.length;
+    } else if (began && now() - began.last >= calm && results.some(isWritten)) {
       const { at, last, refused } = began;
       began = undefined;
       news.takes(refused, last - at);
@@ -42,4 +41,8 @@ export function tellingOfDisk(open: OpenWriter, news: DiskNews, now: () => numbe
         told.settle(results);
       },
     });
+}
+
+function isWritten(result: WriteResult): boolean {
+  return "value" in result && result.durable;
 }

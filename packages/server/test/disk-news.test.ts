@@ -26,11 +26,12 @@ test("O13: a disk that refuses is told of once, with the number of what it refus
     () => now,
   );
   open("", { settle: (results) => settled.push(...results), fail: assert.fail });
-  const refused = { number: 1, fault: fault("unavailable") };
-  const taken = { number: 2, value: null };
+  const refused = { fault: fault("unavailable") };
+  const taken = { value: null, durable: true };
+  const cursor = { value: [], durable: false };
   settle([taken]);
-  settle([{ number: 3, fault: fault("internal") }]);
-  for (now = 1000; now <= 5000; now += 1000) settle([refused, refused]);
+  settle([{ fault: fault("internal") }]);
+  for (now = 1000; now <= 5000; now += 1000) settle([refused, cursor, refused]);
   // Between two refusals on a disk that is nearly full.
   settle([taken]);
   settle([refused]);
@@ -38,7 +39,9 @@ test("O13: a disk that refuses is told of once, with the number of what it refus
   settle([taken]);
   assert.deepEqual(said, ["refuses: Error: database or disk is full"]);
   now = 16_000;
-  settle([taken]);
+  // Needs no disk, and proves nothing of it.
+  settle([cursor]);
+  settle([taken, cursor]);
   settle([taken]);
   settle([refused]);
   assert.deepEqual(said, [
@@ -46,5 +49,5 @@ test("O13: a disk that refuses is told of once, with the number of what it refus
     "takes: 11 in 5000 ms",
     "refuses: Error: database or disk is full",
   ]);
-  assert.equal(settled.length, 18);
+  assert.equal(settled.length, 25);
 });

@@ -7,46 +7,50 @@ import type { Writes } from "./writes.ts";
 /** Names of the changes, and what goes with each. */
 export type WriteName = Exclude<keyof Writes, "heads">;
 export type WriteCall = {
-  [N in WriteName]: { readonly number: number; readonly name: N; readonly args: Parameters<Writes[N]> };
+  [N in WriteName]: { readonly name: N; readonly args: Parameters<Writes[N]> };
 }[WriteName];
 
 /** How one call went: only after its batch was committed and fsynced. */
 export type WriteResult =
-  | { readonly number: number; readonly value: unknown }
-  | { readonly number: number; readonly code: ErrorCode; readonly message: string }
-  | { readonly number: number; readonly fault: Fault };
+  /** `durable` is false for what needed no disk. */
+  | { readonly value: unknown; readonly durable: boolean }
+  | { readonly code: ErrorCode; readonly message: string }
+  | { readonly fault: Fault };
 
 /** What needs no transaction: reads, and cursors, which a device says again. */
 const words: ReadonlySet<WriteName> = new Set(["moveCursor", "cursor", "delivered"]);
 
 /**
  * Makes the changes of one batch in one transaction; when this returns they are durable, or none of them is there.
- * Moved cursors become so with a batch that takes them along.
+ * Moved cursors become so with a batch that takes them along. Results are in the order of the calls.
  */
 export function commitBatch(
   database: DatabaseSync,
   writes: Writes,
   { calls, cursorsToo = false }: { readonly calls: readonly WriteCall[]; readonly cursorsToo?: boolean },
 ): WriteResult[] {
-  const { heads } = writes;
-  const changes = calls.filter(({ name }) => !words.has(name));
-  const all = cursorsToo || heads.full;
-  const results = changes.length > 0 || all ? commit(database, writes, { changes, cursorsToo: all }) : [];
+  const all = cursorsToo || writes.heads.full;
+  const committed =
+    all || calls.some(({ name }) => !words.has(name)) ? commit(database, writes, { calls, all }) : [];
   // After the changes: what was rolled back has reached nobody.
-  for (const call of calls) if (words.has(call.name)) results.push(say(writes, call));
-  return results;
+  return calls.map((call, at) => (words.has(call.name) ? say(writes, call) : (committed[at] ?? noResult())));
 }
 
+function noResult(): never {
+  throw new RangeError("a change without a result");
+}
+
+/** Undefined for words. */
 function commit(
   database: DatabaseSync,
   writes: Writes,
-  { changes, cursorsToo }: { readonly changes: readonly WriteCall[]; readonly cursorsToo: boolean },
-): WriteResult[] {
+  { calls, all }: { readonly calls: readonly WriteCall[]; readonly all: boolean },
+): (WriteResult | undefined)[] {
   const { heads } = writes;
   try {
     database.exec("BEGIN IMMEDIATE");
-    const results = changes.map((call) => perform(writes, call));
-    heads.finish(cursorsToo);
+    const results = calls.map((call) => (words.has(call.name) ? undefined : perform(writes, call)));
+    heads.finish(all);
     database.exec("COMMIT");
     heads.committed();
     if (heads.full) heads.forget();
@@ -56,7 +60,7 @@ function commit(
     heads.undo();
     if (database.isTransaction) database.exec("ROLLBACK");
     const fault = faultOf(cause);
-    return changes.map(({ number }) => ({ number, fault }));
+    return calls.map(() => ({ fault }));
   }
 }
 
@@ -64,17 +68,16 @@ function say(writes: Writes, call: WriteCall): WriteResult {
   try {
     return perform(writes, call);
   } catch (cause) {
-    return { number: call.number, fault: faultOf(cause) };
+    return { fault: faultOf(cause) };
   }
 }
 
-function perform(writes: Writes, call: WriteCall): WriteResult {
-  const { number, name, args } = call;
+function perform(writes: Writes, { name, args }: WriteCall): WriteResult {
   try {
     const write = writes[name] as (...args: unknown[]) => unknown;
-    return { number, value: write.apply(writes, args) };
+    return { value: write.apply(writes, args), durable: !words.has(name) };
   } catch (cause) {
     if (!(cause instanceof SnugError)) throw cause;
-    return { number, code: cause.code, message: cause.message };
+    return { code: cause.code, message: cause.message };
   }
 }

@@ -51,6 +51,7 @@ export interface Counter {
  */
 export class Heads {
   readonly #streams = new Map<StreamId, Head>();
+  readonly #byNumber = new Map<number, Head>();
   readonly #counters = new Map<string, Counter>();
   /** What came to streams: written back with the rows. */
   #grown = new Map<Head, Waiting>();
@@ -83,9 +84,18 @@ export class Heads {
       ...{ senders: new Map(), devices: this.#cursors(id, account), recent: [] },
     };
     this.#streams.set(stream, head);
+    this.#byNumber.set(id, head);
     // After a rollback: what was told stays told.
     if (this.#moved.has(id)) this.settle(head);
     return head;
+  }
+
+  /** Up to where a stream is delivered, by its number. */
+  delivered(stream: number): number {
+    const known = this.#byNumber.get(stream);
+    if (known) return known.delivered;
+    const name = this.#sql.get("SELECT stream FROM streams WHERE id = ?", stream)?.stream;
+    return this.stream(name as StreamId)?.delivered ?? 0;
   }
 
   #cursors(stream: number, account: AccountId): Map<DeviceId, number> {
@@ -251,7 +261,14 @@ export class Heads {
 
   /** Lets go of everything but cursors that are not yet durable. */
   forget(): void {
-    for (const held of [this.#streams, this.#counters, this.#grown, this.#counted, this.#settled])
+    for (const held of [
+      this.#streams,
+      this.#byNumber,
+      this.#counters,
+      this.#grown,
+      this.#counted,
+      this.#settled,
+    ])
       held.clear();
   }
 }

@@ -14,6 +14,7 @@ import {
 } from "@snug/protocol";
 import { threadEnvironment } from "../threads.ts";
 import type { WriteCall, WriteName, WriteResult } from "./batch.ts";
+import { type PassedResult, packCall, unpackResult } from "./passing.ts";
 import {
   type Restored,
   type RestoredRecovery,
@@ -65,12 +66,12 @@ export const openWorker: OpenWriter = (path, { settle, fail }) => {
     name: "writer",
     env: threadEnvironment(),
   });
-  worker.on("message", settle);
+  worker.on("message", (results: readonly PassedResult[]) => settle(results.map(unpackResult)));
   worker.on("error", fail);
   // It may end long before it is asked to.
   const ended = new Promise((resolve) => worker.once("exit", resolve));
   return {
-    post: (calls) => worker.postMessage(calls),
+    post: (calls) => worker.postMessage(calls.map(packCall)),
     close: async () => {
       worker.postMessage("close");
       await ended;
@@ -312,7 +313,7 @@ export class SqliteStore implements Store {
     const { calls, waiting } = this.#queued;
     // What comes within a tick, or while the writer is at work, travels as one message: each costs as much as a letter.
     if (calls.length === 0 && !this.#posted) setImmediate(() => this.#flush());
-    calls.push({ number: calls.length, name, args } as unknown as WriteCall);
+    calls.push({ name, args } as unknown as WriteCall);
     return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
   }
 
@@ -328,8 +329,8 @@ export class SqliteStore implements Store {
     const posted = this.#posted ?? [];
     this.#posted = null;
     this.#flush();
-    for (const result of results) {
-      const waiting = posted[result.number];
+    for (const [at, result] of results.entries()) {
+      const waiting = posted[at];
       if ("value" in result) waiting?.resolve(result.value as never);
       else if ("code" in result) waiting?.reject(new SnugError(result.code, result.message));
       else {

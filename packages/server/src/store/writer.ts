@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { tidyAtRest } from "../rest.ts";
-import { commitBatch, type WriteCall } from "./batch.ts";
+import { commitBatch, type WriteCall, type WriteResult } from "./batch.ts";
+import { type PassedCall, type PassedResult, packResult, unpackCall } from "./passing.ts";
 import { openDatabase } from "./schema.ts";
 import { Writes } from "./writes.ts";
 
@@ -27,14 +28,17 @@ function serve(port: MessagePort, path: string): void {
     commitBatch(database, writes, { calls: [], cursorsToo: true });
     if (writes.heads.moved) timer = setTimeout(keepCursors, cursorsAgain);
   };
-  port.on("message", (first: readonly WriteCall[] | "close") => {
+  port.on("message", (first: readonly PassedCall[] | "close") => {
     const calls: WriteCall[] = [];
     let closing = false;
     for (let next: unknown = first; next !== undefined; next = receiveMessageOnPort(port)?.message) {
       if (next === "close") closing = true;
-      else calls.push(...(next as readonly WriteCall[]));
+      else calls.push(...(next as readonly PassedCall[]).map(unpackCall));
     }
-    if (calls.length > 0) port.postMessage(commitBatch(database, writes, { calls }));
+    const results = commitBatch(database, writes, { calls });
+    const pass = (result: WriteResult, at: number): PassedResult =>
+      packResult(result, calls[at] as WriteCall);
+    if (calls.length > 0) port.postMessage(results.map(pass));
     if (writes.heads.moved) timer ??= setTimeout(keepCursors, cursorsWait);
     if (!closing) return;
     clearTimeout(timer);

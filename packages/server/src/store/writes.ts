@@ -214,13 +214,10 @@ export class Writes {
 
   /** A message is there once all its rows are: the sender's copy to itself has the same id. */
   #isDelivered(sender: AccountId, id: MessageId): boolean {
-    const rows = this.#sql.all(
-      "SELECT streams.stream, seq FROM rows JOIN streams ON streams.id = rows.stream WHERE message = ? AND rows.account = ?",
-      ...[id, sender],
+    const rows = this.#sql.all("SELECT stream, seq FROM rows WHERE message = ? AND account = ?", id, sender);
+    return (
+      rows.length > 0 && rows.every(({ stream, seq }) => Number(seq) <= this.#heads.delivered(Number(stream)))
     );
-    const reached = ({ stream, seq }: Record<string, unknown>): boolean =>
-      Number(seq) <= (this.#heads.stream(stream as StreamId)?.delivered ?? 0);
-    return rows.length > 0 && rows.every(reached);
   }
 
   addInvite(invite: Invite, most: number): void {
