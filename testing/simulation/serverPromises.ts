@@ -138,9 +138,8 @@ export class ServerPromises implements DiskWatcher, Disposable {
     this.#checkRows();
     this.#checkCursors();
     this.#checkStreams(calls.some(({ name }) => name === "addStatement" || name === "restoreStatements"));
-    const done = new Set(results.flatMap((result) => ("value" in result ? [result.number] : [])));
-    for (const call of calls) {
-      if (!done.has(call.number)) continue;
+    for (const [at, call] of calls.entries()) {
+      if (!("value" in (results[at] ?? {}))) continue;
       if (call.name === "sweep") this.#checkSweep(call.args[0]);
       this.#checkInvites(call);
       this.#news.blocks ||= call.name === "addBlock" || call.name === "removeBlock";
