@@ -170,11 +170,13 @@ export class Port implements AsyncDisposable {
   #sort(socket: Socket, listeners: Listeners): void {
     if (socket.destroyed) return;
     const silent = setTimeout(() => socket.destroy(), limits.authenticate);
-    socket.on("close", () => clearTimeout(silent));
+    const onClose = (): void => clearTimeout(silent);
+    socket.on("close", onClose);
     const onReadable = (): void => {
       const first: Buffer | null = socket.read(1);
       if (first === null) return;
       clearTimeout(silent);
+      socket.off("close", onClose);
       socket.off("readable", onReadable);
       socket.unshift(first);
       const server = first[0] === tlsHandshake ? listeners.tls : listeners.plain;
