@@ -8,6 +8,8 @@ import type { Population } from "./population.ts";
 
 export const open = 10_000;
 const back = 5_000;
+/** Of connections by TLS each handshake costs milliseconds. */
+const openTls = 2_000;
 /** Pairs who write to each other meanwhile, and how much. */
 const pairs = 100;
 const chat = { is: "open", perSecond: 1000, seconds: 8 } as const;
@@ -35,21 +37,25 @@ interface Idle {
   readonly seconds: number;
 }
 
-/** `act` opens the connections and says how to end them. */
-async function idle(pid: number, act: () => Promise<{ result: LoadResult; end: () => void }>): Promise<Idle> {
+/** `act` opens `count` connections and says how to end them. */
+async function idle(
+  pid: number,
+  count: number,
+  act: () => Promise<{ result: LoadResult; end: () => void }>,
+): Promise<Idle> {
   const [before, cpu] = [await heldBytes(pid), cpuMs(pid)];
   const { result, end } = await act();
   const spent = cpuMs(pid) - cpu;
-  const kib = ((await heldBytes(pid)) - before) / open / 1024;
+  const kib = ((await heldBytes(pid)) - before) / count / 1024;
   end();
-  return { kib, cpu: spent / open, seconds: result.connected ?? Number.NaN };
+  return { kib, cpu: spent / count, seconds: result.connected ?? Number.NaN };
 }
 
 async function bareIdle(population: Population): Promise<Idle> {
   const relay = await startRelay(environment);
   const { server, incarnation, people } = population;
   const work = { is: "connect", atOnce: 64 } as const;
-  const figures = await idle(relay.pid, () =>
+  const figures = await idle(relay.pid, open, () =>
     load({ kind: "relay", url: relay.url, server, incarnation, people: people.slice(0, open), work }),
   );
   relay.end();
@@ -59,7 +65,10 @@ async function bareIdle(population: Population): Promise<Idle> {
 async function snugIdle(population: Population, tls = false): Promise<Idle> {
   await using served = await serve(population, environment);
   const work = { is: "connect", atOnce: 64 } as const;
-  return await idle(served.server.pid, () => loadOn(served, population, { work, pairs: open / 2, tls }));
+  const count = tls ? openTls : open;
+  return await idle(served.server.pid, count, () =>
+    loadOn(served, population, { work, pairs: count / 2, tls }),
+  );
 }
 
 /** After kill -9 `back` come at once; then all are gone, `pairs` write to each other, and as many come once more. */
@@ -77,12 +86,12 @@ async function storm(
   const alone = await loadOn(served, population, coming);
   alone.end();
   const few = { work: chat, pairs };
-  const others = { ...population, people: population.people.slice(2 * pairs) };
+  const from = (first: number): Population => ({ ...population, people: population.people.slice(first) });
   const quiet = await loadOn(served, population, few);
   quiet.end();
-  const chatting = loadOn(served, population, few);
+  const chatting = loadOn(served, from(2 * pairs), few);
   await passed(2500);
-  const beside = await loadOn(served, others, coming);
+  const beside = await loadOn(served, from(4 * pairs), coming);
   const talk = await chatting;
   for (const { end } of [beside, talk]) end();
   return {
@@ -114,8 +123,8 @@ export async function connectionFigures(
     idles.tls.push(await snugIdle(population, true));
     storms.push(await storm(population));
   }
-  const idleLine = (name: string, all: readonly Idle[]): [string, ...string[]] => [
-    `${open} idle connections: ${name}`,
+  const idleLine = (name: string, all: readonly Idle[], count = open): [string, ...string[]] => [
+    `${count} idle connections: ${name}`,
     `${median(all.map(({ kib }) => kib)).toFixed(1)} KiB each (${all.map(({ kib }) => kib.toFixed(1)).join(" ")})`,
     `${median(all.map(({ cpu }) => cpu)).toFixed(2)} ms CPU to come`,
     `all there after ${median(all.map(({ seconds }) => seconds)).toFixed(1)} s, 64 at a time`,
@@ -124,7 +133,7 @@ export async function connectionFigures(
   return [
     idleLine("bare ws", idles.bare),
     idleLine("Snug, plain, each another account", idles.plain),
-    idleLine("Snug, TLS, each another account", idles.tls),
+    idleLine("Snug, TLS, each another account", idles.tls, openTls),
     [
       "restart after kill -9 with 10,000 accounts",
       `${median(storms.map(({ restart }) => restart)).toFixed(2)} s`,
