@@ -17,6 +17,7 @@ import { makeSetupLink } from "../../packages/server/src/setupLink.ts";
 import { Connection } from "../../packages/server/src/socket/connection.ts";
 import { Connections, pingEvery } from "../../packages/server/src/socket/connections.ts";
 import { SqliteStore } from "../../packages/server/src/store/sqliteStore.ts";
+import { Turnstile } from "../../packages/server/src/turnstile.ts";
 import type { Chance } from "./chance.ts";
 import type { Course } from "./course.ts";
 import type { Line, ServerSocket } from "./network.ts";
@@ -124,6 +125,7 @@ export class House {
       mostAccounts: limits.accounts,
       onBehind: () => undefined,
       rates: new Rates(now),
+      turnstile: new Turnstile(),
       blocks: await Blocks.open(store),
       metrics: new Metrics(),
       facts: { serverName: "Home", addresses: [origin], authority: null },

@@ -8,12 +8,10 @@ import { Places } from "./places.ts";
 import { createServer } from "./plainHttp.ts";
 import { StartError } from "./startError.ts";
 import type { Pair } from "./tls/identity.ts";
+import { Turnstile } from "./turnstile.ts";
 
 /** The first byte of a TLS handshake record (RFC 8446 §5.1); no HTTP method begins with it. */
 const tlsHandshake = 0x16;
-
-/** Connections that are looked at in one turn of the loop: thousands who come at once leave turns for those who are there. */
-const takenAtOnce = 16;
 
 /** Both servers behind one port. Neither listens itself. */
 export interface Listeners {
@@ -94,7 +92,8 @@ export class Port implements AsyncDisposable {
   readonly #front: Server;
   readonly #sockets = new Set<Socket>();
   readonly #ended = { received: 0, sent: 0 };
-  #waiting: Socket[] = [];
+  readonly #arrivals = new Turnstile();
+  #early: Socket[] = [];
   readonly #places = new Places(limits.sockets);
   readonly #isCounted: (peer: string) => boolean;
   #listeners: Listeners | undefined;
@@ -137,12 +136,9 @@ export class Port implements AsyncDisposable {
   /** Connections that came while the server was starting are served first. */
   open(listeners: Listeners): void {
     this.#listeners = listeners;
-    this.#takeSome(listeners);
-  }
-
-  #takeSome(listeners: Listeners): void {
-    for (const socket of this.#waiting.splice(0, takenAtOnce)) this.#sort(socket, listeners);
-    if (this.#waiting.length > 0) setImmediate(() => this.#takeSome(listeners));
+    const early = this.#early;
+    this.#early = [];
+    for (const socket of early) this.#arrivals.pass(() => this.#sort(socket, listeners));
   }
 
   #take(socket: Socket): void {
@@ -164,7 +160,8 @@ export class Port implements AsyncDisposable {
     // A connection that breaks says so by its close; nobody else listens until a server has it.
     socket.on("error", () => socket.destroy());
     const listeners = this.#listeners;
-    if (this.#waiting.push(socket) === 1 && listeners) setImmediate(() => this.#takeSome(listeners));
+    if (listeners) this.#arrivals.pass(() => this.#sort(socket, listeners));
+    else this.#early.push(socket);
   }
 
   #sort(socket: Socket, listeners: Listeners): void {

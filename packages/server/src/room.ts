@@ -7,6 +7,7 @@ import type { Rates } from "./rates.ts";
 import type { Restoring } from "./restoring.ts";
 import type { Connections } from "./socket/connections.ts";
 import type { Store } from "./store/store.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** What the operations work with: one running server, seen from inside. */
 export interface Room {
@@ -16,6 +17,8 @@ export interface Room {
   readonly passes: Passes;
   readonly connections: Connections;
   readonly rates: Rates;
+  /** Who signs in passes it. */
+  readonly turnstile: Turnstile;
   readonly blocks: Blocks;
   readonly titles: Titles;
   readonly facts: RoomFacts;

@@ -36,6 +36,7 @@ import type { AcmeOptions } from "./tls/acme/source.ts";
 import { openOwnIdentity, ownCertificates } from "./tls/authority.ts";
 import { type CertificateNews, type CertificateSource, Certificates } from "./tls/certificates.ts";
 import { givenCertificates } from "./tls/givenFiles.ts";
+import { Turnstile } from "./turnstile.ts";
 
 /** How the server is to run. */
 export interface ServerOptions {
@@ -325,6 +326,7 @@ function makeRoom(of: {
     ...{ store, log, restoring, blocks, connections, facts, metrics, now },
     passes: new Passes(store, log, now),
     rates: new Rates(now),
+    turnstile: new Turnstile(),
     mostAccounts: of.mostAccounts,
     onBehind: of.onBehind,
     titles: library,

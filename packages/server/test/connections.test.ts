@@ -17,6 +17,7 @@ import {
 } from "@snug/protocol";
 import { Port } from "../src/port.ts";
 import { Connections, type Present, pingEvery } from "../src/socket/connections.ts";
+import { Turnstile } from "../src/turnstile.ts";
 
 /** Somebody at a position of the directory, with a connection that keeps what it is sent. */
 class Guest implements Present {
@@ -137,6 +138,26 @@ test("P13: each link is asked for a sign of life once in 20 s, not all of them a
   }
   assert.ok(lobby.guests.every(({ pings }) => pings === 1));
   assert.ok(most < 200, `${most} at once`);
+});
+
+test("P44: a turnstile lets 16 through in one turn of the loop, in the order in which they came", async () => {
+  const turnstile = new Turnstile();
+  const passed: number[] = [];
+  for (let n = 0; n < 40; n++) turnstile.pass(() => passed.push(n));
+  assert.equal(passed.length, 0);
+  await setImmediate();
+  assert.equal(passed.length, 16);
+  turnstile.pass(() => turnstile.pass(() => passed.push(41)));
+  turnstile.pass(() => passed.push(40));
+  await setImmediate();
+  assert.equal(passed.length, 32);
+  await setImmediate();
+  assert.equal(passed.length, 41);
+  await setImmediate();
+  assert.deepEqual(
+    passed,
+    Array.from({ length: 42 }, (_, n) => n),
+  );
 });
 
 test("P44: of many connections that come at once, 16 are looked at in one turn of the loop", async () => {

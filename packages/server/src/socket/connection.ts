@@ -308,9 +308,10 @@ export class Connection implements Present {
         return;
       }
       if (request.name !== "sign-in") throw new SnugError("unauthenticated", "sign in first");
+      // From here on it is we who are slow.
+      clearTimeout(state.limit);
       const { principal, respond } = await signIn(this.#room, state.nonce, request.body);
       if (this.#state !== state) return;
-      clearTimeout(state.limit);
       this.#state = { is: "live", principal, subscription: null };
       this.#signedIn();
       this.#room.connections.add(this, principal.account, principal.device);
@@ -318,7 +319,10 @@ export class Connection implements Present {
       this.#write(encodeResponse(request.number, respond()));
       this.#room.connections.greet(this);
     } catch (cause) {
-      if (!(cause instanceof SnugError)) throw cause;
+      if (!(cause instanceof SnugError)) {
+        this.#socket.terminate();
+        throw cause;
+      }
       this.#answerError(request.number, cause);
       // What can't be brought back is said; who it comes from may still sign in.
       const bringing = request.name === "restore-statements" && cause.code !== "unauthenticated";

@@ -31,6 +31,7 @@ export async function signIn(room: Room, nonce: Uint8Array, body: RequestOf<"sig
   if (body.version !== protocolVersion) {
     throw new SnugError("upgrade", `version ${body.version} received, this server speaks ${protocolVersion}`);
   }
+  await new Promise<void>((resolve) => room.turnstile.pass(resolve));
   const device = log.member(body.account)?.devices.get(body.device);
   const { server } = log.directory;
   const { incarnation } = store;
