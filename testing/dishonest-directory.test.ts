@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { importAccountKeys } from "@snug/crypto/sealing";
-import { decodeCbor, decodeInviteLink } from "@snug/protocol";
+import { decodeCbor, decodeInviteLink, ServerId, toBase64url } from "@snug/protocol";
 import { findingsOfAll } from "./axe.ts";
 import { eventually } from "./browser.ts";
 import { bothWays, DishonestRoom } from "./dishonestRoom.ts";
-import { bodyOf, exchanged, forgeGenesis, forgeStatement } from "./forgeries.ts";
+import { bodyOf, deviceOf, exchanged, forgeGenesis, forgeStatement } from "./forgeries.ts";
 import { command, type Seat, shows, tryCommand } from "./seats.ts";
 import { inviteRaw, joinByInvite } from "./wire.ts";
 
@@ -97,26 +97,37 @@ describe("a dishonest server: directory and history", () => {
   });
 
   row(
-    "T52: statements that nobody with the right signed stop the connection: device, keys, role",
+    "T52: statements that nobody with the right signed stop the connection: device, keys, role, removal, end of a device",
     async ({ room, victim, other }) => {
       const directory = await room.tamper.directory();
-      const forge = { directory, account: room.idOf(other), key: room.own.signing };
+      const [forge, asCarol] = [
+        { directory, account: room.idOf(other), key: room.own.signing },
+        { directory, account: room.carol.account, key: room.carol.created.keys.signing },
+      ];
       const mallory = await forgeGenesis(directory, "Mallory", room.idOf(other));
       const { device, signing, encryption } = bodyOf(mallory.genesis);
-      const forgeries: readonly [Uint8Array<ArrayBuffer>, RegExp][] = [
-        [await forgeStatement(forge, "device-add", device), /a statement that no key of its account signed/],
-        [
-          await forgeStatement(forge, "rotate", { signing, encryption }),
-          /a statement that no key of its account signed/,
-        ],
-        [
-          await forgeStatement(
-            { directory, account: room.carol.account, key: room.carol.created.keys.signing },
-            "role",
-            { account: room.carol.account, role: "admin" },
-          ),
-          /only an administrator gives roles/,
-        ],
+      const unsigned = /a statement that no key of its account signed/;
+      const notRuling = /only an administrator gives roles, removes accounts or ends devices/;
+      const account = room.carol.account;
+      const forgeries: readonly (readonly [Uint8Array<ArrayBuffer>, RegExp])[] = [
+        [await forgeStatement(asCarol, "role", { account, role: "admin" }), notRuling],
+        // Each client judges by the same code: what one of them is shown is enough.
+        ...(victim === room.alice
+          ? ([
+              [await forgeStatement(forge, "device-add", device), unsigned],
+              [
+                await forgeStatement(asCarol, "device-end", {
+                  account: room.idOf(room.bob),
+                  device: deviceOf(directory, room.idOf(room.bob)),
+                }),
+                notRuling,
+              ],
+            ] as const)
+          : ([
+              [await forgeStatement(forge, "rotate", { signing, encryption }), unsigned],
+              // In the name of Alice, who rules.
+              [await forgeStatement(forge, "account-remove", { account }), unsigned],
+            ] as const)),
       ];
       for (const [statement, words] of forgeries) {
         await room.tamper.directoryFor(room.idOf(victim), (entries) => [
@@ -127,6 +138,43 @@ describe("a dishonest server: directory and history", () => {
       }
       assert.match(await victim.trust(other.name), /verified/i);
       assert.doesNotMatch(await victim.trust("Carol"), /looks after/);
+    },
+  );
+
+  row(
+    "T66: who is told that their device was ended, which no statement says, loses nothing by it",
+    async ({ room, victim, other }) => {
+      const text = room.say("before");
+      await other.write(text);
+      await shows(victim, [text]);
+      room.tamper.expel(room.idOf(victim));
+      await victim.alarm(/this device was signed out/i);
+      const waiting = room.say("waits");
+      await victim.write(waiting);
+      await eventually("it waits", async () => (await victim.progress(waiting)) === "waiting");
+      await victim.restart();
+      await victim.alarm(/the server does not let this device in any more/i);
+      await victim.open(other.name);
+      await shows(victim, [text, waiting]);
+      await room.tamper.confess();
+      await victim.restart();
+      await shows(other, [text, waiting]);
+      await victim.calm();
+      await victim.open(other.name);
+      await room.goesOn(victim, other, waiting);
+    },
+  );
+
+  row(
+    "T69: a greeting under another server's name is answered by no signature",
+    async ({ room, victim, other }) => {
+      const account = room.idOf(victim);
+      const another = ServerId.parse(toBase64url(crypto.getRandomValues(new Uint8Array(32))));
+      room.tamper.greetWith((hello) => ({ ...hello, server: another }));
+      room.tamper.hangUp(account);
+      await stopsUntilHonest({ room, victim, other, words: /another server answers at this address/i }, () =>
+        assert.deepEqual(room.tamper.sessionsOf(account), []),
+      );
     },
   );
 

@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { encodeEvent, limits, type MessageId, type Row } from "@snug/protocol";
+import {
+  type AccountId,
+  encodeEvent,
+  limits,
+  type MessageId,
+  MessageId as MessageIds,
+  type Row,
+  randomId,
+  type TitleDetail,
+} from "@snug/protocol";
 import { eventually } from "./browser.ts";
 import { bothWays, DishonestRoom } from "./dishonestRoom.ts";
 import { bent, deviceOf, forgeLetter, sealAnew } from "./forgeries.ts";
-import { shows } from "./seats.ts";
+import { shows, tryCommand } from "./seats.ts";
 import { addDevice, statementOf } from "./statements.ts";
 
 describe("a dishonest server: letters", () => {
@@ -317,5 +329,137 @@ describe("a dishonest server: letters", () => {
     },
   );
 
+  row("T64: who is here is the server's word, and nothing hangs on it", async ({ room, victim, other }) => {
+    const account = room.idOf(victim);
+    const order = [...(await room.tamper.directory()).accounts.keys()];
+    const say = (...here: AccountId[]) => {
+      const first = here.reduce((bits, each) => bits | (1 << order.indexOf(each)), 0);
+      // The second byte is of accounts that no directory has.
+      return room.tamper.tell(account, "presence", {
+        runs: [{ from: 0, bits: new Uint8Array([first, 0xff]) }],
+      });
+    };
+    await say(account, room.carol.account);
+    await eventually("away", async () => /away|○/.test(await victim.trust(other.name)));
+    await eventually("here", async () => /here now|●/.test(await victim.trust("Carol")));
+    await victim.open("Carol");
+    const [toCarol, toOther] = [room.say("to-carol"), room.say("to-other")];
+    await victim.write(toCarol);
+    await victim.open(other.name);
+    await victim.write(toOther);
+    await shows(other, [toOther]);
+    await eventually("it arrived", async () => (await victim.progress(toOther)) === "delivered");
+    await victim.open("Carol");
+    await shows(victim, [toCarol]);
+    assert.equal(await victim.progress(toCarol), "kept");
+    await victim.open(other.name);
+    await room.goesOn(victim, other, toOther);
+    assert.equal(await victim.alarms(), "");
+    await say(account, room.idOf(other));
+  });
+
+  row(
+    "T65: what the server does not call delivered stays kept, and what it never took is not delivered by its word",
+    async ({ room, victim, other }) => {
+      const account = room.idOf(victim);
+      room.tamper.keepBack(account, "delivered");
+      room.tamper.answersFor(account, (name, body) => (name === "delivery-read" ? { delivered: [] } : body));
+      const text = room.say("kept");
+      await victim.write(text);
+      await shows(other, [text]);
+      await room.tamper.tell(account, "delivered", { ids: [randomId(MessageIds)] });
+      const answer = room.say("answer");
+      await other.write(answer);
+      await shows(victim, [text, answer]);
+      room.tamper.hangUp(account);
+      const back = room.say("back");
+      await victim.write(back);
+      await shows(other, [text, answer, back]);
+      assert.equal(await victim.progress(text), "kept");
+      await room.tamper.confess();
+      room.tamper.hangUp(account);
+      await eventually("it is said", async () => (await victim.progress(text)) === "delivered");
+      await room.goesOn(victim, other, text, answer, back);
+      assert.equal(await victim.alarms(), "");
+    },
+  );
+
+  it("T67: answers about films that lead elsewhere are not taken, and nobody else is asked", async () => {
+    const room = theRoom();
+    const { alice, bob } = room;
+    await room.settle();
+    await using elsewhere = await listenElsewhere();
+    const away = elsewhere.origin;
+    await alice.page.getByTestId("nav-watch").click();
+    const lies: ((detail: TitleDetail) => object)[] = [
+      () => ({ base: away }),
+      ({ master }) => ({ master: master.replace(/^v0/m, `${away}v0`) }),
+      ({ playlists }) => ({
+        playlists: Object.fromEntries(
+          Object.entries(playlists).map(([id, text]) => [id, text.replaceAll(/^0\.m4s$/gm, `${away}0.m4s`)]),
+        ),
+      }),
+    ];
+    for (const lie of lies) {
+      room.tamper.libraryAnswers((path, answer) => {
+        const detail = JSON.parse(answer) as TitleDetail;
+        return JSON.stringify(path.includes("/titles/") ? { ...detail, ...lie(detail) } : detail);
+      });
+      await alice.page.getByTestId("title-Test card").click();
+      await alice.page
+        .getByRole("alert")
+        .getByText(/not of its form/)
+        .waitFor();
+      await alice.page.goBack();
+    }
+    await room.tamper.confess();
+    await alice.page.getByTestId("title-Test card").click();
+    await alice.page.locator("video").waitFor();
+    await alice.page.goBack();
+    await alice.open("Bob");
+
+    await bob.leaveScreen();
+    room.tamper.answersFor(room.idOf(bob), (name, body) =>
+      name === "grant-create" ? { ...(body as object), path: `//${new URL(away).host}/m/film.m3u8` } : body,
+    );
+    const { code, words } = await tryCommand(bob.home, "play", "Test card", "--print-url");
+    assert.notEqual(code, 0, words);
+    assert.doesNotMatch(words, /film\.m3u8/);
+    await bob.startAgain();
+    assert.equal(elsewhere.asked(), 0);
+  });
+
+  row("T68: an answer without an end is cut off, and letters go on", async ({ room, victim, other }) => {
+    const before = room.tamper.cutOff;
+    room.tamper.libraryAnswers(() => null);
+    await room.tamper.tell(room.idOf(victim), "library", { revision: Date.now() });
+    await eventually("it was cut off", () => room.tamper.cutOff > before);
+    if (victim === room.alice) {
+      assert.match(
+        await victim.screen(),
+        /videos could not be read: an answer larger than any that is right/,
+      );
+    }
+    await room.goesOn(victim, other);
+  });
+
   it("T40: no page had an error, and nothing went wrong that no lie explains", () => theRoom().check());
 });
+
+/** Somebody else's server, which is to be asked for nothing. */
+async function listenElsewhere(): Promise<AsyncDisposable & { readonly origin: string; asked(): number }> {
+  let asked = 0;
+  const server = createServer((_request, response) => {
+    asked++;
+    response.end();
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    origin: `http://localhost:${(server.address() as AddressInfo).port}/`,
+    asked: () => asked,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { type IncomingMessage, request as plainRequest, type ServerResponse } from "node:http";
 import { request as tlsRequest } from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { TLSSocket } from "node:tls";
 
 /** A request by HTTP that came to the middle, and the port of the server behind it. */
@@ -13,7 +15,8 @@ interface Passing {
 /** What is sent on in the place of a body, and what becomes of the answer. */
 export interface Changed {
   readonly body: string;
-  answer(answer: string): string;
+  /** Null: an answer without an end. */
+  answer(answer: string): string | null;
 }
 
 /** Hands a request on as it is, by the scheme it came by, and its answer back. */
@@ -32,11 +35,21 @@ export async function passChanged(of: Passing, change: (body: string) => Promise
   far.end(changed.body);
   const answer = await answerOf(far);
   const body = changed.answer(await wholeOf(answer));
+  if (body === null) {
+    of.response.writeHead(200, { "content-type": "application/json" });
+    await pipeline(Readable.from(endless()), of.response).catch(() => undefined);
+    return;
+  }
   of.response.writeHead(answer.statusCode ?? 502, {
     ...answer.headers,
     "content-length": Buffer.byteLength(body),
   });
   of.response.end(body);
+}
+
+/** White space, which JSON may begin with. */
+function* endless(): Generator<Buffer> {
+  for (;;) yield Buffer.alloc(65_536, " ");
 }
 
 function ask({ request, port }: Passing, more: Record<string, number>): ReturnType<typeof plainRequest> {

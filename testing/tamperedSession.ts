@@ -1,9 +1,13 @@
 import { signSignIn } from "@snug/crypto/sealing";
 import {
   type AccountId,
+  closeCodes,
   type DirectoryEntry,
   decodeRequest,
   decodeServerFrame,
+  type EventName,
+  type EventOf,
+  encodeError,
   encodeEvent,
   encodeRequest,
   encodeResponse,
@@ -15,6 +19,7 @@ import {
   type ResponseOf,
   type Row,
   type ServerFrame,
+  SnugError,
   type SocketOperation,
   type StreamId,
   signInBytes,
@@ -35,6 +40,12 @@ export interface Stage {
   grown(entries: readonly DirectoryEntry[]): Promise<void>;
   /** What becomes of an answer to somebody. */
   answer(account: AccountId, name: SocketOperation, body: unknown): unknown;
+  /** What a connection is greeted with. */
+  greeting(hello: EventOf<"hello">): EventOf<"hello">;
+  /** Whether somebody is not told of something. */
+  keepsBack(account: AccountId, name: EventName): boolean;
+  /** Whether somebody is told that their device was ended. */
+  expels(account: AccountId): boolean;
   /** Whether a letter of somebody is acknowledged and thrown away. */
   swallows(account: AccountId, letter: RequestOf<"submit">): boolean;
   ended(session: TamperedSession): void;
@@ -86,6 +97,11 @@ export class TamperedSession {
   /** Ends the connection as a network does: the client comes back by itself. */
   hangUp(): void {
     this.#end();
+  }
+
+  /** Ends the connection as a server does that has ended the device. */
+  expel(): void {
+    this.#near.close(closeCodes.signedOut, "signedOut");
   }
 
   send(frame: Uint8Array): void {
@@ -155,6 +171,11 @@ export class TamperedSession {
 
   async #signIn(number: number, body: RequestOf<"sign-in">): Promise<void> {
     this.account = body.account;
+    if (this.#stage.expels(body.account)) {
+      this.send(encodeError(number, new SnugError("unauthenticated", "unknown device")));
+      this.#near.close(closeCodes.unauthenticated, "unauthenticated");
+      return;
+    }
     const puppet = this.#stage.puppets.get(body.account);
     if (!puppet || !this.#hello) return this.#ask({ number, name: "sign-in", body });
     // Somebody whose join was forged is signed in as who was put in their place.
@@ -227,7 +248,12 @@ export class TamperedSession {
       this.deliver(inbox, made);
       return this.#caughtUp();
     }
-    if (event.name === "hello") this.#hello = { ...event.body, device: "" as never };
+    if (event.name === "hello") {
+      this.#hello = { ...event.body, device: "" as never };
+      this.send(encodeEvent("hello", this.#stage.greeting(event.body)));
+      return;
+    }
+    if (this.account && this.#stage.keepsBack(this.account, event.name)) return;
     this.send(bytes);
   }
 

@@ -40,6 +40,8 @@ import { TamperedSession } from "./tamperedSession.ts";
 const tlsHandshake = 0x16;
 
 type AnswerLie = (name: SocketOperation, body: unknown) => unknown;
+/** What becomes of an answer by HTTP to a GET of a path; null: it has no end. */
+type HttpLie = (path: string, answer: string) => string | null;
 
 /**
  * The most dishonest server there can be: it stands where the true one is looked for, and has all that it has: its TLS
@@ -56,7 +58,11 @@ export class TamperingServer implements AsyncDisposable {
   readonly #puppets = new Map<AccountId, Puppet>();
   readonly #answers = new Map<AccountId, AnswerLie>();
   readonly #swallowed = new Map<AccountId, (letter: RequestOf<"submit">) => boolean>();
+  readonly #keptBack = new Map<AccountId, EventName>();
+  readonly #expelled = new Set<AccountId>();
   readonly #sockets = new Set<Socket>();
+  #greeting: (hello: EventOf<"hello">) => EventOf<"hello"> = (hello) => hello;
+  #httpLie: HttpLie | null = null;
   #forgesJoins = false;
   #newcomersSee:
     | ((entries: readonly DirectoryEntry[], newcomer: AccountId) => readonly DirectoryEntry[])
@@ -64,6 +70,8 @@ export class TamperingServer implements AsyncDisposable {
   #turn: Promise<void> = Promise.resolve();
   /** The first fault of its own: a test that goes wrong by it says so. */
   fault: unknown = null;
+  /** Answers without an end that somebody stopped reading. */
+  cutOff = 0;
 
   private constructor(
     served: ServedServer,
@@ -193,6 +201,27 @@ export class TamperingServer implements AsyncDisposable {
     this.#answers.set(account, lie);
   }
 
+  /** Changes answers about the library to everybody. */
+  libraryAnswers(lie: HttpLie): void {
+    this.#httpLie = lie;
+  }
+
+  /** Greets every new connection with something else. */
+  greetWith(greeting: (hello: EventOf<"hello">) => EventOf<"hello">): void {
+    this.#greeting = greeting;
+  }
+
+  /** Doesn't tell somebody of something. */
+  keepBack(account: AccountId, name: EventName): void {
+    this.#keptBack.set(account, name);
+  }
+
+  /** Tells somebody that their device was ended, which no statement says. */
+  expel(account: AccountId): void {
+    this.#expelled.add(account);
+    for (const session of this.#of(account)) session.expel();
+  }
+
   /** Acknowledges letters of somebody and throws them away. */
   swallow(account: AccountId, which: (letter: RequestOf<"submit">) => boolean): void {
     this.#swallowed.set(account, which);
@@ -241,6 +270,10 @@ export class TamperingServer implements AsyncDisposable {
     for (const inbox of this.#inboxes.values()) inbox.lie = (row) => [row];
     this.#answers.clear();
     this.#swallowed.clear();
+    this.#keptBack.clear();
+    this.#expelled.clear();
+    this.#greeting = (hello) => hello;
+    this.#httpLie = null;
     this.#forgesJoins = false;
     this.#newcomersSee = null;
   }
@@ -276,6 +309,9 @@ export class TamperingServer implements AsyncDisposable {
         run: (work) => void this.#do(work),
         grown: (entries) => this.#grown(entries),
         answer: (account, name, body) => this.#answers.get(account)?.(name, body) ?? body,
+        greeting: (hello) => this.#greeting(hello),
+        keepsBack: (account, name) => this.#keptBack.get(account) === name,
+        expels: (account) => this.#expelled.has(account),
         swallows: (account, letter) => this.#swallowed.get(account)?.(letter) ?? false,
         ended: (ended) => this.#sessions.delete(ended),
       },
@@ -320,10 +356,21 @@ export class TamperingServer implements AsyncDisposable {
 
   #http(request: IncomingMessage, response: ServerResponse): void {
     const { port } = this.#served;
-    const joins = request.url === operations.join.transport.path;
-    const passed = joins
-      ? passChanged({ request, response, port }, (body) => this.#join(body))
-      : passOn({ request, response, port });
+    const { url = "" } = request;
+    const lie = this.#httpLie;
+    const asks = url.startsWith("/api/library") || url.startsWith("/api/titles/");
+    response.on("close", () => {
+      if (!response.writableFinished && response.headersSent) this.cutOff++;
+    });
+    const passed =
+      url === operations.join.transport.path
+        ? passChanged({ request, response, port }, (body) => this.#join(body))
+        : lie && asks
+          ? passChanged({ request, response, port }, async (body) => ({
+              body,
+              answer: (answer) => lie(url, answer),
+            }))
+          : passOn({ request, response, port });
     passed.catch((error: unknown) => {
       this.fault ??= error;
       response.destroy();

@@ -7,6 +7,7 @@ import {
   type TitleDetail,
   type TitleId,
 } from "@snug/protocol";
+import { NetworkError } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { callHttp, type HttpOperation } from "./http.ts";
 import type { Address, Platform } from "./platform.ts";
@@ -53,8 +54,10 @@ export class Library {
     return this.#reading;
   }
 
-  title(title: TitleId): Promise<TitleDetail> {
-    return this.#call("title-read", { title });
+  async title(title: TitleId): Promise<TitleDetail> {
+    const detail = await this.#call("title-read", { title });
+    if (detail.title.id !== title) throw new NetworkError("title-read: the answer is of another title");
+    return detail;
   }
 
   async openMedia(): Promise<void> {

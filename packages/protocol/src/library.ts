@@ -38,15 +38,37 @@ export type TitleView = z.infer<typeof TitleView>;
 export const LibraryView = z.strictObject({ revision: z.int().nonnegative(), titles: z.array(TitleView) });
 export type LibraryView = z.infer<typeof LibraryView>;
 
+const attributes = '(?:(?!URI=)[A-Z-]+=(?:"[^"\\r\\n]*"|[^",\\r\\n]*)(?:,|$))*';
+/** The lines that a title's playlists have (RFC 8216bis): what they name lies beside them, and nothing else is asked for. */
+const playlistLine = new RegExp(
+  `^(?:${[
+    "",
+    "#EXTM3U",
+    "#EXT-X-(?:INDEPENDENT-SEGMENTS|ENDLIST|PLAYLIST-TYPE:VOD)",
+    "#EXT-X-(?:VERSION|TARGETDURATION|MEDIA-SEQUENCE):\\d{1,9}",
+    '#EXT-X-MAP:URI="init\\.mp4"',
+    "#EXTINF:\\d{1,9}\\.\\d{1,9},",
+    "\\d{1,7}\\.m4s",
+    `#EXT-X-STREAM-INF:${attributes}`,
+    `#EXT-X-MEDIA:${attributes}URI="[a-z0-9]{1,16}/index\\.m3u8"`,
+    "[a-z0-9]{1,16}/index\\.m3u8",
+  ].join("|")})$`,
+);
+
+const Playlist = z.string().refine((text) => text.split("\n").every((line) => playlistLine.test(line)));
+
 /** GET /api/titles/{titleId}: all a player needs before its first segment, in one answer. */
-export const TitleDetail = z.strictObject({
-  title: TitleView,
-  /** `/m/me/{titleId}/{version}/` — `me` stands for the cookie or token of the asker. */
-  base: z.string(),
-  master: z.string(),
-  /** rendition id → media playlist */
-  playlists: z.record(z.string(), z.string()),
-  /** rendition id → init segment, base64url */
-  inits: z.record(z.string(), z.string()),
-});
+export const TitleDetail = z
+  .strictObject({
+    title: TitleView,
+    /** `/m/me/{titleId}/{version}/` — `me` stands for the cookie or token of the asker. Empty until playable. */
+    base: z.string(),
+    master: Playlist,
+    /** rendition id → media playlist */
+    playlists: z.record(z.string(), Playlist),
+    /** rendition id → init segment, base64url */
+    inits: z.record(z.string(), z.string()),
+  })
+  // A player asks where it is told to: nowhere but for this title, here.
+  .refine(({ title, base }) => base === "" || base === `/m/me/${title.id}/${title.version}/`);
 export type TitleDetail = z.infer<typeof TitleDetail>;

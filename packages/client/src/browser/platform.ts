@@ -64,6 +64,8 @@ async function fetchJson(
       headers,
       signal,
       cache: "no-store",
+      // The server's answers are its own; what it points to is not.
+      redirect: "error",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     return { status: answer.status, body: parseJson(await readBody(answer)) };
