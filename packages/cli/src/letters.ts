@@ -7,9 +7,9 @@ import {
   senderEndWords,
   type Thread,
 } from "@snug/client";
-import type { AccountId, MessageId } from "@snug/protocol";
+import { type AccountId, type MessageId, SnugError } from "@snug/protocol";
 import { CommandError, exitCodes } from "./exit.ts";
-import { exitCodeOfStop } from "./failures.ts";
+import { exitCodeOf, exitCodeOfStop } from "./failures.ts";
 import { readInput } from "./input.ts";
 import { harmless, type Output } from "./output.ts";
 import {
@@ -58,17 +58,18 @@ function refuseRecipient(person: Person): void {
   }
 }
 
-/** The letter is in the outbox by now: a failure of the network only delays it. */
+/** The letter is in the outbox by now, and stays there: a failure only delays it, and nobody must write it again. */
 async function settle(client: Client, id: MessageId): Promise<void> {
   try {
     await whileConnected(client, client.settled(id));
   } catch (cause) {
-    if (!(cause instanceof NetworkError)) throw cause;
-    throw new CommandError(
-      exitCodes.network,
-      `${cause.message}; the letter waits in the outbox and leaves with the next command that connects`,
-      { cause },
-    );
+    const waits = "the letter waits in the outbox";
+    if (cause instanceof NetworkError) {
+      const what = `${cause.message}; ${waits} and leaves with the next command that connects`;
+      throw new CommandError(exitCodes.network, what, { cause });
+    }
+    if (!(cause instanceof SnugError)) throw cause;
+    throw new CommandError(exitCodeOf(cause), `${cause.message}; ${waits} until that changes`, { cause });
   }
 }
 

@@ -173,6 +173,19 @@ suite("accounts and letters by command line", () => {
     assert.equal(await place.ok(["read"], bela), "");
   });
 
+  test("C10: what the other side does not take for now waits, is said to wait, and leaves by itself", async () => {
+    await place.ok(["block", "Anna"], bela);
+    const refused = await place.run(["send", "Bela", "later, then"], anna);
+    assertRefused(
+      refused,
+      1,
+      /does not take letters from you; the letter waits in the outbox until that changes/,
+    );
+    await place.ok(["unblock", "Anna"], bela);
+    await place.ok(["send", "Bela", "and one more"], anna);
+    assert.match(await place.ok(["read"], bela), /\tlater, then\n.*\tand one more$/);
+  });
+
   test("C40: leave asks; without a terminal it needs --yes; then the home has no account, and its last letter is marked", async () => {
     await place.ok(["send", "Anna", "so long"], { home: "cleo" });
     assertRefused(await place.run(["leave"], { home: "cleo" }), 2, /--yes/);

@@ -48,13 +48,16 @@ export async function lookAtInvite(platform: Platform, link: string): Promise<Lo
   };
 }
 
-/** An address may lead to another server, `localhost` above all: the next one is tried, and the worst is told at last. */
+/**
+ * An address may lead to another server, `localhost` above all: the next one is tried. At last the worst is told, and of
+ * unreachable ones the best address: the name, before a number of one network.
+ */
 async function firstAnswer(
   platform: Platform,
   invite: Invite,
   admit: string,
 ): Promise<{ address: Address; look: ResponseOf<"invite-look"> }> {
-  let last: unknown = new NetworkError("the link names no address");
+  let worst: unknown;
   for (const origin of platform.origin ? [platform.origin] : invite.addresses) {
     try {
       const authority = await platform.pin(origin, invite.authority);
@@ -65,10 +68,10 @@ async function firstAnswer(
     } catch (error) {
       const wrongPlace = error instanceof SnugError && error.code === "forbidden";
       if (!wrongPlace && !(error instanceof NetworkError)) throw error;
-      if (wrongPlace || last instanceof NetworkError) last = error;
+      if (wrongPlace || worst === undefined) worst = error;
     }
   }
-  throw last;
+  throw worst ?? new NetworkError("the link names no address");
 }
 
 /** The server's id is the hash of its first log key, which must have led to the link's (I28). */

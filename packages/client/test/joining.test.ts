@@ -155,6 +155,8 @@ test("C2: an address that leads to another server, or nowhere, is passed over", 
   await assert.rejects(carol.client.lookAtInvite(encodeInviteLink({ ...invite, addresses: wrong })), {
     code: "forbidden",
   });
+  const nowhere = encodeInviteLink({ ...invite, addresses: ["https://localhost:1", "https://127.0.0.1:2"] });
+  await assert.rejects(carol.client.lookAtInvite(nowhere), { message: /^localhost:1: .*ECONNREFUSED/ });
   const addresses = [...wrong, ...invite.addresses].slice(0, 8);
   await carol.client.join({ link: encodeInviteLink({ ...invite, addresses }), name: "Carol" });
   assert.equal(carol.state.server.id, room.server.serverId);
@@ -167,7 +169,17 @@ test("C2: TLS is judged by the pinned authority alone: without it the server is 
   assert.match(origin, /^https:/);
   const ask = (authority: string | null) =>
     platform.fetch({ origin, authority }, { method: "GET", path: "/api/library" });
-  await assert.rejects(ask(null), { name: "NetworkError", message: /certificate/ });
+  await assert.rejects(ask(null), {
+    name: "NetworkError",
+    message:
+      /^\S+: nobody whom this computer trusts vouches for its certificate; .*NODE_EXTRA_CA_CERTS=FILE$/,
+  });
+  await using other = await bootServer();
+  const foreign = await (await fetch(`${other.localUrl}/authority.crt`)).text();
+  await assert.rejects(ask(foreign), {
+    name: "NetworkError",
+    message: /^\S+: its certificate is not from the authority by which this server is known here$/,
+  });
   const { authority } = decodeInviteLink(await room.alice.client.invite({ uses: 1 }));
   assert.equal((await ask(await platform.pin(origin, authority))).status, 401);
 });

@@ -76,7 +76,7 @@ function openSocket({ origin, authority }: Address, events: SocketEvents): Socke
     events.received(isBinary ? new Uint8Array(data) : new Uint8Array());
   });
   socket.on("error", (error) => {
-    failure = error.message;
+    failure = tlsWords(error, authority);
   });
   socket.on("close", (code, reason) => {
     if (ended) return;
@@ -130,7 +130,9 @@ function ask(address: Address, request: HttpRequest): Promise<{ status: number; 
   return new Promise((resolve, reject) => {
     const failed = (cause: Error) =>
       reject(
-        cause instanceof SnugError ? cause : new NetworkError(`${url.host}: ${cause.message}`, { cause }),
+        cause instanceof SnugError
+          ? cause
+          : new NetworkError(`${url.host}: ${tlsWords(cause, address.authority)}`, { cause }),
       );
     const send = url.protocol === "https:" ? httpsRequest : httpRequest;
     const sent = send(url, options, (response) => {
@@ -140,6 +142,22 @@ function ask(address: Address, request: HttpRequest): Promise<{ status: number; 
     sent.on("error", failed);
     sent.end(body);
   });
+}
+
+/** What OpenSSL calls a certificate that nobody known vouches for. */
+const unknownIssuer: readonly unknown[] = [
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+];
+
+function tlsWords(error: Error, authority: string | null): string {
+  if (!("code" in error && unknownIssuer.includes(error.code))) return error.message;
+  return authority === null
+    ? "nobody whom this computer trusts vouches for its certificate; if it comes from an authority of your own, name that one's certificate by NODE_EXTRA_CA_CERTS=FILE"
+    : "its certificate is not from the authority by which this server is known here";
 }
 
 async function readBody(response: IncomingMessage): Promise<Buffer> {
