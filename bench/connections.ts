@@ -135,7 +135,7 @@ export async function connectionFigures(
     idleLine("Snug, plain, each another account", idles.plain),
     idleLine("Snug, TLS, each another account", idles.tls, openTls),
     [
-      "restart after kill -9 with 10,000 accounts",
+      `restart after kill -9 with ${open} accounts`,
       `${median(storms.map(({ restart }) => restart)).toFixed(2)} s`,
     ],
     [

@@ -9,6 +9,7 @@ import {
   applyStatement,
   applyStatements,
   type Directory,
+  inboxOf,
   nextHead,
   normalizeName,
   rootOf,
@@ -25,7 +26,7 @@ import {
   randomId,
   type ServerId,
   SnugError,
-  StreamId,
+  type StreamId,
   sha256,
   toBase64url,
 } from "@snug/protocol";
@@ -121,7 +122,6 @@ async function makePerson(
   const { content } = decodeStatement(host.genesis);
   if (content.kind !== "genesis") throw new SnugError("internal", "a genesis is a genesis");
   const device = randomId(DeviceId);
-  const inbox = randomId(StreamId);
   const own = await makeKey();
   const genesis = await signStatement({
     key: host.keys.signing,
@@ -136,6 +136,7 @@ async function makePerson(
     },
   });
   const account = (await sha256(genesis)) as string as AccountId;
+  const inbox = await inboxOf(account);
   return { person: { account, inbox, device, key: own.pkcs8 }, genesis, inbox };
 }
 
