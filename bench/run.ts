@@ -127,8 +127,8 @@ async function connections(): Promise<void> {
   for (const [what, ...figures] of await connectionFigures(population, rounds)) say(what, ...figures);
 }
 
-/** A thread of the server tidies up within 20 s of rest (O60); a busy machine gets there later. ms */
-const restTime = 30_000;
+/** Within 50 s of rest the library's thread has ended (VL15) and the others have tidied up (O60); a busy machine is later. ms */
+const restTime = 60_000;
 
 /** Memory just after the start and at rest, and spawn → first answered request on a folder that exists. */
 async function server(): Promise<void> {

@@ -184,7 +184,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
   logger.write("started", {
     port: port.number,
     certificate: source.kind,
-    titles: library.view().titles.length,
+    titles: library.size,
   });
   started.defer(() => logger.write("stopping", { seconds: Math.round((Date.now() - began) / 1000) }));
 
@@ -270,7 +270,7 @@ function watchServer(
   metrics.gauge("snug_connections", "Devices that are signed in.", () => room.connections.size);
   metrics.gauge("snug_accounts", "Accounts that have not left.", () => countMembers(room.log));
   metrics.gauge("snug_statements", "Statements in the directory.", () => room.log.size);
-  metrics.gauge("snug_titles", "Titles of the library.", () => library.view().titles.length);
+  metrics.gauge("snug_titles", "Titles of the library.", () => library.size);
   metrics.gauge(
     "snug_certificate_end_timestamp_seconds",
     "When the certificate that is shown ends, since 1970.",

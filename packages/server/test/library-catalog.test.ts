@@ -15,8 +15,9 @@ import { test } from "node:test";
 import { INDEX_VERSION } from "@snug/media";
 import { TitleView } from "@snug/protocol";
 import { Catalog } from "../src/library/catalog.ts";
-import { openInside, walkFolder } from "../src/library/folder.ts";
+import { openInside } from "../src/library/folder.ts";
 import { openRecords, type Records } from "../src/library/records.ts";
+import { walkFolder } from "../src/library/walk.ts";
 import { makeVideo, sampleFolder, type TestFolders, testFolders } from "./library-fixtures.ts";
 
 /** A catalog whose clock and reads are in the test's hands. */

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openInside, walkFolder } from "../src/library/folder.ts";
+import { openInside } from "../src/library/folder.ts";
 import { matchIds } from "../src/library/identity.ts";
 import { harmlessName, isVideoName, isVisibleName, parseVideoName } from "../src/library/names.ts";
+import { walkFolder } from "../src/library/walk.ts";
 import { testFolders } from "./library-fixtures.ts";
 
 test("VL1: files of one name and different heights are one title, whatever the case of the extension", () => {
@@ -92,7 +93,9 @@ test("VL2: the walk is bounded in depth and says when it left something out", as
   const deep = join(folders.videos, ..."123456789".split(""));
   mkdirSync(deep, { recursive: true });
   writeFileSync(join(deep, "a.mp4"), "");
-  assert.deepEqual(await walkFolder(folders.videos), { files: [], complete: false });
+  const { files, folders: walked, complete } = await walkFolder(folders.videos);
+  assert.deepEqual({ files, complete }, { files: [], complete: false });
+  assert.deepEqual(walked.slice(0, 2), ["", "1"]);
 });
 
 test("VL3: one stamp stands for the same bytes: kept by a rename, changed by a write", async () => {

@@ -1,10 +1,11 @@
 import type { TitleId, TitleView } from "@snug/protocol";
-import type { FoundFile, OpenFound } from "./folder.ts";
+import type { OpenFound } from "./folder.ts";
 import { matchIds } from "./identity.ts";
 import { parseVideoName } from "./names.ts";
 import { readFile } from "./reading.ts";
 import type { Records, TitleRecord } from "./records.ts";
 import { type Draft, draftTitles, type GroupFile } from "./titles.ts";
+import type { FoundFile } from "./walk.ts";
 
 /** A file that nobody wrote to for this long is whole, ms; one that isn't after all is read again when it changes. */
 export const settleTime = 1000;
@@ -50,6 +51,11 @@ export class Catalog {
 
   titles(): Iterable<Title> {
     return this.#titles.values();
+  }
+
+  /** Whether everything was read, and nothing is to be tried again at the next walk. */
+  get isSettled(): boolean {
+    return this.#unsettled.size === 0 && this.#closed.size === 0;
   }
 
   /** Walks the folder and publishes what is known already. Throws when the folder can't be read. */

@@ -1,4 +1,5 @@
 import { mkdir, stat } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
 import { Worker } from "node:worker_threads";
 import { type LibraryView, SnugError, type TitleDetail, type TitleId, type TitleView } from "@snug/protocol";
 import { StartError } from "../startError.ts";
@@ -9,6 +10,8 @@ import type { FileRequest, WorkerOptions } from "./messages.ts";
 /** The videos of a folder, kept up to date and cut in a thread of their own. */
 export interface Library extends AsyncDisposable {
   view(): LibraryView;
+  /** Titles in the list. */
+  readonly size: number;
   /** Calls back after each change; gives the function that ends this. */
   onChange(listener: (revision: number) => void): () => void;
   /** Throws SnugError `not-found`, or `unavailable` when the worker just stopped. */
@@ -68,8 +71,12 @@ export async function openLibrary(
     start: () => start({ folder, data }),
     log,
     onListed: (all) => {
-      titles.clear();
-      take(all);
+      const changed = all.filter((title) => !isDeepStrictEqual(title, titles.get(title.id)));
+      const there = new Set(all.map(({ id }) => id));
+      const removed = [...titles.keys()].filter((id) => !there.has(id));
+      for (const id of removed) titles.delete(id);
+      // A worker that comes back from its rest has nothing new to say.
+      if (changed.length > 0 || removed.length > 0) take(changed);
     },
     onChanged: (changed, removed) => {
       for (const id of removed) titles.delete(id);
@@ -86,6 +93,9 @@ export async function openLibrary(
     view: () => {
       view ??= { revision, titles: [...titles.values()].sort(byName) };
       return view;
+    },
+    get size() {
+      return titles.size;
     },
     onChange: (listener) => {
       listeners.add(listener);

@@ -1,7 +1,8 @@
 import type { Worker } from "node:worker_threads";
 import { SnugError, type TitleDetail, type TitleId, type TitleView } from "@snug/protocol";
-import type { Answer, Ask, FileRequest, FoundHead } from "./messages.ts";
+import type { Answer, Ask, FileRequest, FoundHead, Seen } from "./messages.ts";
 import { createReceiving, type Receiving } from "./receiving.ts";
+import { keepVigil } from "./vigil.ts";
 
 /** Bytes of a title, as a route sends them on. */
 export interface FoundBody {
@@ -23,13 +24,18 @@ export interface LinkOptions {
 
 const shortestPause = 250;
 const longestPause = 30_000;
+/** A worker that nobody has asked for anything so long, and that has nothing left to do, is ended. ms */
+const restAfter = 30_000;
 /** A worker that lived so long did not die of what it began with. */
 const longLife = 60_000;
 
 const stopped = (): SnugError =>
   new SnugError("unavailable", "the video worker stopped; ask again in a moment");
 
-/** The worker and every exchange with it. One that dies fails what was under way and is started anew (VL11). */
+/**
+ * The worker and every exchange with it. One that dies fails what was under way and is started anew (VL11); one that
+ * nobody needs is ended until somebody does (VL15).
+ */
 export class Link {
   readonly #options: LinkOptions;
   readonly #ready = Promise.withResolvers<void>();
@@ -38,7 +44,12 @@ export class Link {
   readonly #bodies = new Map<number, Receiving>();
   #worker: Worker | undefined;
   #last = 0;
-  #state: "starting" | "running" | "closing" = "starting";
+  #state: "starting" | "running" | "resting" | "closing" = "starting";
+  #seen: Seen | null = null;
+  #rest: NodeJS.Timeout | undefined;
+  #vigil: Disposable | undefined;
+  /** While a worker that rested is on its way back. */
+  #waking: PromiseWithResolvers<void> | undefined;
   #pause = shortestPause;
   #restart: NodeJS.Timeout | undefined;
 
@@ -81,6 +92,8 @@ export class Link {
   async close(): Promise<void> {
     this.#state = "closing";
     clearTimeout(this.#restart);
+    clearTimeout(this.#rest);
+    this.#vigil?.[Symbol.dispose]();
     const running = this.#worker;
     if (running === undefined) return;
     const ended = new Promise((resolve) => running.once("exit", resolve));
@@ -96,6 +109,8 @@ export class Link {
     waiting: Map<number, PromiseWithResolvers<T>>,
     message: Ask & { readonly number: number },
   ): Promise<T> {
+    this.#wake();
+    await this.#waking?.promise;
     if (this.#worker === undefined) throw stopped();
     const answer = Promise.withResolvers<T>();
     waiting.set(message.number, answer);
@@ -104,7 +119,39 @@ export class Link {
       return await answer.promise;
     } finally {
       waiting.delete(message.number);
+      this.#restLater();
     }
+  }
+
+  #restLater(): void {
+    clearTimeout(this.#rest);
+    if (this.#seen === null || this.#state !== "running") return;
+    this.#rest = setTimeout(() => this.#endForNow(), restAfter);
+    this.#rest.unref();
+  }
+
+  #endForNow(): void {
+    const busy = this.#details.size + this.#opens.size + this.#bodies.size > 0;
+    if (busy) {
+      this.#restLater();
+      return;
+    }
+    if (this.#seen === null || this.#worker === undefined || this.#state !== "running") return;
+    this.#state = "resting";
+    this.#vigil = keepVigil(this.#seen, () => this.#wake());
+    this.#ask({ type: "close" });
+  }
+
+  /** Starts the worker again if it rests. */
+  #wake(): void {
+    if (this.#state !== "resting") return;
+    this.#state = "running";
+    this.#vigil?.[Symbol.dispose]();
+    this.#waking = Promise.withResolvers();
+    // Who waits hears of a failure; there may be nobody.
+    this.#waking.promise.catch(() => undefined);
+    // One that is just ending leaves the records first.
+    if (this.#worker === undefined) this.#begin();
   }
 
   #begin(): void {
@@ -117,9 +164,17 @@ export class Link {
       if (this.#state === "starting") this.#ready.reject(error);
       else this.#options.log(`the video worker failed: ${messageOf(error)}`);
     });
-    worker.on("exit", () => {
+    worker.on("exit", (code) => {
       this.#worker = undefined;
+      this.#seen = null;
+      // It was to rest, and somebody asked before it had ended: who asked waits for the next one.
+      if (code === 0 && this.#waking !== undefined && this.#state === "running") {
+        this.#begin();
+        return;
+      }
       this.#ready.reject(stopped());
+      this.#waking?.reject(stopped());
+      this.#waking = undefined;
       this.#failAll();
       if (this.#state !== "running") return;
       if (Date.now() - began > longLife) this.#pause = shortestPause;
@@ -134,6 +189,12 @@ export class Link {
         if (this.#state === "starting") this.#state = "running";
         this.#options.onListed(answer.titles);
         this.#ready.resolve();
+        this.#waking?.resolve();
+        this.#waking = undefined;
+        break;
+      case "settled":
+        this.#seen = answer.seen;
+        this.#restLater();
         break;
       case "changed":
         this.#options.onChanged(answer.titles, answer.removed);

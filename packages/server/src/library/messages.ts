@@ -31,6 +31,8 @@ export type Ask =
 export type Answer =
   /** The first one: all titles as they are known by now. */
   | { readonly type: "ready"; readonly titles: readonly TitleView[] }
+  /** Nothing is left to do for what `seen` describes; null: something is. */
+  | { readonly type: "settled"; readonly seen: Seen | null }
   | { readonly type: "changed"; readonly titles: readonly TitleView[]; readonly removed: readonly TitleId[] }
   | { readonly type: "detail"; readonly number: number; readonly detail: TitleDetail | null }
   | { readonly type: "opened"; readonly number: number; readonly found: FoundHead | null }
@@ -38,6 +40,15 @@ export type Answer =
   | { readonly type: "end"; readonly number: number }
   | { readonly type: "failed"; readonly number: number; readonly message: string }
   | { readonly type: "log"; readonly line: string };
+
+/** A folder as the worker saw it last: as long as it stays so, nobody needs the worker. */
+export interface Seen {
+  /** Absolute. */
+  readonly root: string;
+  /** Below the root, which is "". */
+  readonly folders: readonly string[];
+  readonly signature: string;
+}
 
 /** What is known of a file before its bytes. */
 export interface FoundHead {

@@ -8,7 +8,8 @@ import {
   type TitlePlan,
 } from "@snug/media";
 import type { RenditionView } from "@snug/protocol";
-import type { FoundFile, OpenFile, OpenFound } from "./folder.ts";
+import type { OpenFile, OpenFound } from "./folder.ts";
+import type { FoundFile } from "./walk.ts";
 
 /** Films whose plans are kept at hand. */
 const mostPlans = 32;

@@ -1,8 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { type ByteSource, encodeIndex, MediaError, readIndex } from "@snug/media";
 import { fingerprint } from "./fingerprint.ts";
-import type { FoundFile, OpenFound } from "./folder.ts";
+import type { OpenFound } from "./folder.ts";
 import type { Records } from "./records.ts";
+import type { FoundFile } from "./walk.ts";
 
 /** Segments are cut in the same thread: reading gives way to them this often, ms. */
 const slice = 4;

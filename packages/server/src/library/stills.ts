@@ -27,11 +27,16 @@ export class Stills implements Disposable {
     this.#options = options;
   }
 
-  /** Looks for titles without a picture; does nothing while that is going on already. */
-  wake(): void {
+  /** Looks for titles without a picture, unless that is going on already. Resolves when there is none left to make. */
+  wake(): Promise<void> {
     this.#working ??= this.#work().finally(() => {
       this.#working = undefined;
     });
+    return this.#working;
+  }
+
+  get isWorking(): boolean {
+    return this.#working !== undefined;
   }
 
   [Symbol.dispose](): void {

@@ -1,9 +1,9 @@
 import { basename } from "node:path/posix";
 import type { TitleView } from "@snug/protocol";
-import type { FoundFile } from "./folder.ts";
 import { harmlessName, parseVideoName, shortened } from "./names.ts";
 import { type KnownFile, type Outcome, planOutcome, versionOf } from "./plans.ts";
 import type { Records } from "./records.ts";
+import type { FoundFile } from "./walk.ts";
 
 const mostQualities = 16;
 const mostNotes = 64;

@@ -5,17 +5,20 @@ import { INDEX_VERSION } from "@snug/media";
 import { tidyAtRest } from "../rest.ts";
 import { createAnnouncing } from "./announcing.ts";
 import { Catalog, settleTime } from "./catalog.ts";
-import { openInside, walkFolder } from "./folder.ts";
-import type { Answer, Ask, WorkerOptions } from "./messages.ts";
+import { openInside } from "./folder.ts";
+import type { Answer, Ask, Seen, WorkerOptions } from "./messages.ts";
 import { Packager } from "./packager.ts";
 import { Plans } from "./plans.ts";
 import { openRecords } from "./records.ts";
 import { createSending } from "./sending.ts";
 import { Stills } from "./stills.ts";
+import { signatureOf, walkFolder } from "./walk.ts";
 import { watchFolder } from "./watching.ts";
 
 /** The folder is walked this often even when nothing seems to happen, ms. */
 const sweepTime = 60_000;
+/** In a folder that holds more, looking after it is for this thread alone. */
+const mostAtRest = { files: 2000, folders: 200 };
 /** What is in use is marked in the records this often, ms. */
 const sweepRecordsTime = 3_600_000;
 
@@ -36,8 +39,15 @@ const plans = stack.use(new Plans(records.media, open));
 const announcing = stack.use(
   createAnnouncing((titles, removed) => post({ type: "changed", titles, removed })),
 );
+let seen: Seen | null = null;
 const catalog = new Catalog({
-  walk: () => walkFolder(folder),
+  walk: async () => {
+    const walk = await walkFolder(folder);
+    const { files, folders } = walk;
+    const few = files.length <= mostAtRest.files && folders.length <= mostAtRest.folders;
+    seen = few ? { root: folder, folders, signature: signatureOf(walk) } : null;
+    return walk;
+  },
   open,
   records,
   now: Date.now,
@@ -80,6 +90,12 @@ function answer(ask: Ask): void {
   }
 }
 
+function tellSettled(): void {
+  if (closing) return;
+  const settled = !busy && !stills.isWorking && catalog.isSettled && !watching.isPending && !folderFailed;
+  post({ type: "settled", seen: settled ? seen : null });
+}
+
 port.on("message", (ask: Ask) => {
   try {
     answer(ask);
@@ -94,15 +110,19 @@ ready = true;
 post({ type: "ready", titles: Array.from(catalog.titles(), ({ view }) => view) });
 let folderFailed = false;
 let swept = 0;
+let busy = true;
 while (!closing) {
   const again = await catalog.read(() => watching.isPending || closing);
-  stills.wake();
+  busy = false;
+  void stills.wake().then(tellSettled, (error) => log(`the pictures of titles failed: ${String(error)}`));
   if (Date.now() - swept > sweepRecordsTime) {
     catalog.sweep();
     swept = Date.now();
   }
   await watching.next(again ? settleTime : sweepTime);
   if (closing) break;
+  busy = true;
+  tellSettled();
   try {
     await catalog.walk();
     folderFailed = false;
