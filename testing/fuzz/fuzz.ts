@@ -27,5 +27,6 @@ export async function fuzz(of: { readonly cases: number; readonly seed: number }
     fuzzOverWire({ frames, requests, seed }),
   ]);
   const client = await fuzzClient({ cases: toClient, seed });
-  return { cases, seed, decoders, wire, client, findings: [...decoders.findings, ...wire.findings] };
+  const tried = decoders.cases + frames + requests + toClient;
+  return { cases: tried, seed, decoders, wire, client, findings: [...decoders.findings, ...wire.findings] };
 }

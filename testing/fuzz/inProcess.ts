@@ -11,6 +11,7 @@ export interface Finding {
 }
 
 export interface InProcessReport {
+  /** How many were tried: too many findings end a run early. */
   readonly cases: number;
   /** How many of each target's cases were taken as valid, of how many. */
   readonly byTarget: Readonly<Record<string, { readonly taken: number; readonly of: number }>>;

@@ -26,5 +26,5 @@ process.stdout.write(
 );
 for (const finding of findings) process.stdout.write(`${JSON.stringify(finding)}\n`);
 const seconds = Math.round((performance.now() - start) / 1000);
-process.stdout.write(`${findings.length} found in ${cases} cases, ${seconds} s, seed ${seed}\n`);
+process.stdout.write(`${findings.length} found in ${report.cases} cases, ${seconds} s, seed ${seed}\n`);
 process.exitCode = findings.length > 0 ? 1 : 0;

@@ -23,7 +23,8 @@ async function run(): Promise<InProcessReport> {
   const findings: Finding[] = [];
   let longest = { ms: 0, target: "" };
   let before = 0;
-  for (let number = 0; number < cases && findings.length < mostFindings; number++) {
+  let number = 0;
+  for (; number < cases && findings.length < mostFindings; number++) {
     Atomics.store(at, 0, number);
     if (number === Math.floor(cases / 10)) before = held();
     const chance = new Chance(caseSeed(seed, number));
@@ -41,7 +42,7 @@ async function run(): Promise<InProcessReport> {
       findings.push({ target: target.name, seed: caseSeed(seed, number), what, bytes: shown });
     }
   }
-  return { cases, byTarget, findings, longest, growth: held() - before };
+  return { cases: number, byTarget, findings, longest, growth: held() - before };
 }
 
 function choose(targets: readonly Target[], chance: Chance): Target {
