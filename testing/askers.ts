@@ -10,6 +10,7 @@ export const callers = [
   "revoked device",
   "removed account",
   "own",
+  "own, send-only",
   "another's",
   "admin, another's",
 ] as const;
@@ -32,6 +33,7 @@ export async function askersOf(
   const gone = await joinRaw(server, "gone");
   const [removed, revoked] = [await askerOf(server, gone.created), await revokedAsker(server, alice)];
   await appended(server, admin, "account-remove", { account: gone.account });
+  const bot = await addDevice(server, alice, { rights: "send-only" });
   // Of yesterday: the token's hour is over, and so are the cookie's twelve.
   const clock = Date.now();
   mock.method(Date, "now", () => clock - 24 * 3_600_000);
@@ -44,6 +46,7 @@ export async function askersOf(
     "revoked device": async () => revoked,
     "removed account": async () => removed,
     own: () => askerOf(server, alice.created),
+    "own, send-only": async () => ({ connect: () => signInRaw(server, bot), passes: null }),
     "another's": () => askerOf(server, bob.created),
     "admin, another's": () => askerOf(server, admin.created),
   };

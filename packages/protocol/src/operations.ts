@@ -174,7 +174,7 @@ export const operations = define({
     who: "member",
     request: empty,
     response: z.strictObject({ invites: z.array(InviteView) }),
-    errors: [],
+    errors: ["forbidden"],
     rate: changing,
   },
   "invite-revoke": {
@@ -182,7 +182,7 @@ export const operations = define({
     who: "member",
     request: z.strictObject({ hash: Hash }),
     response: empty,
-    errors: ["not-found"],
+    errors: ["not-found", "forbidden"],
     rate: changing,
   },
   /** Whether the own account takes letters from another; the same for all its devices. */
@@ -209,7 +209,7 @@ export const operations = define({
     who: "member",
     request: empty,
     response: z.strictObject({ token: z.string().regex(/^[A-Za-z0-9_-]{43}$/), expires: time }),
-    errors: [],
+    errors: ["forbidden"],
     rate: changing,
   },
   /** A playback grant for players that can't sign in: a path any HLS player opens. */
@@ -225,7 +225,7 @@ export const operations = define({
         .regex(/^\/m\/[A-Za-z0-9_/-]+\.m3u8$/),
       expires: time,
     }),
-    errors: ["not-found"],
+    errors: ["not-found", "forbidden"],
     rate: changing,
   },
   /**

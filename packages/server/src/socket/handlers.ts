@@ -111,10 +111,12 @@ export const handlers: Handlers = {
   },
 
   async "invite-list"({ room, principal }) {
+    mustBeFull(principal);
     return { invites: [...(await room.store.invites(principal.account, room.now()))] };
   },
 
   async "invite-revoke"({ room, principal }, { hash }) {
+    mustBeFull(principal);
     await room.store.removeInvite(principal.account, hash);
     return {};
   },
