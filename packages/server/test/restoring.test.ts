@@ -71,7 +71,7 @@ class PutBack implements AsyncDisposable {
     this.#running = booted;
   }
 
-  static async open(): Promise<PutBack> {
+  static async open(of: { readonly inboxOfFirst?: StreamId } = {}): Promise<PutBack> {
     const booted = await bootServer();
     const people = [
       await joinRaw(booted, "alice"),
@@ -80,6 +80,17 @@ class PutBack implements AsyncDisposable {
     ] as const;
     const room = new PutBack(booted, people, await mkdtemp(join(tmpdir(), "snug-put-back-")));
     await booted.close();
+    if (of.inboxOfFirst) {
+      using database = new DatabaseSync(join(booted.data, "snug.db"));
+      const { inbox } = database.prepare("SELECT inbox FROM statements WHERE idx = 0").get() ?? {};
+      for (const change of [
+        "UPDATE statements SET inbox = ? WHERE inbox = ?",
+        "UPDATE accounts SET inbox = ? WHERE inbox = ?",
+        "UPDATE streams SET stream = ? WHERE stream = ?",
+      ]) {
+        database.prepare(change).run(of.inboxOfFirst, String(inbox));
+      }
+    }
     await cp(booted.data, room.#copy, { recursive: true });
     await room.start();
     return room;
@@ -263,6 +274,24 @@ test("D20: statements come back from whoever was shown them, exactly as the log 
   await done(encodeWrappedKeys({ ...other, sealed: new Uint8Array(300) }));
   assert.deepEqual(await wrapped(carol), carol.created.recovery);
   await ofCarol.request("submit", letterTo(dave.inbox, 1));
+});
+
+test("D20, I30: a server that was begun when inboxes were random takes one back as it is brought", async () => {
+  await using room = await PutBack.open({ inboxOfFirst: randomId(StreamId) });
+  const { alice, place } = room;
+  const before = await known(alice);
+  await joinRaw(room.booted, "carol");
+  const { entries, checkpoint } = await known(alice);
+  await room.putBack();
+  await using wire = await Wire.open(place);
+  await wire.next("hello");
+  const from = before.entries.length;
+  const [genesis] = entries.slice(from);
+  assert.ok(genesis);
+  const random = { ...genesis, inbox: randomId(StreamId) };
+  await wire.request("restore-statements", { from, entries: [random], checkpoint });
+  const after = await known({ ...alice, connect: () => alice.connect(place) });
+  assert.equal(after.entries.at(-1)?.inbox, random.inbox);
 });
 
 test("D26: what came after a change of the log key does not come back to a server without the new one, and nothing of it is kept", async () => {
