@@ -39,14 +39,16 @@ for (const [seed, rule, what] of found) {
 }
 
 test("SI1: the same seed gives the same course, event for event", async () => {
+  const hashes = new Set<string>();
   for (const seed of [7, 9]) {
     const first = await playSeed(seed);
     const again = await playSeed(seed);
     assert.equal(first.hash, again.hash);
     assert.deepEqual(first.lines, again.lines);
     assert.equal(first.restores > 0, seed === 9);
+    hashes.add(first.hash);
   }
-  assert.notEqual((await playSeed(7)).hash, (await playSeed(8)).hash);
+  assert.equal(hashes.size, 2);
 });
 
 test("SI2, SI3, SI4, SI6, SI7: in courses of fresh seeds every promise of delivery is kept", async (context) => {

@@ -1,5 +1,5 @@
 import { hash as digest } from "node:crypto";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import {
   type AccountId,
   type DeviceId,
@@ -29,6 +29,7 @@ interface Body {
 /** What must hold of the server's disk after each commit, read from its tables and held against what was asked. */
 export class ServerPromises implements DiskWatcher, Disposable {
   #database: DatabaseSync;
+  readonly #prepared = new Map<string, StatementSync>();
   readonly #quota: Quota;
   readonly #broken: (why: string) => void;
   /** How far a device has durably stored its inbox, as its own disk says. */
@@ -45,8 +46,9 @@ export class ServerPromises implements DiskWatcher, Disposable {
   readonly #pastCounters = new Map<string, number>();
   /** device:stream:counter → message, over all lives. */
   readonly #used = new Map<string, string>();
-  /** account:blocked, as the server's process knows. */
-  #blocked = new Set<string>();
+  /** account:blocked, as the server's process knows, and as it knew already when it handed in the batch before. */
+  #blocked: ReadonlySet<string> = new Set();
+  #blockedBefore: ReadonlySet<string> = new Set();
   /** stream:device:message of what was handed in by somebody who was blocked then. */
   readonly #refusable = new Set<string>();
   /** Devices that are ended, and since when the server's process knows (ms of the course). */
@@ -100,12 +102,12 @@ export class ServerPromises implements DiskWatcher, Disposable {
   restored(path: string, byHand: boolean): void {
     this.#database.close();
     this.#database = new DatabaseSync(path, { readOnly: true });
+    this.#prepared.clear();
     this.restores++;
     this.#lastRow = 0;
     this.#incarnation = String(this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value);
     for (const known of [this.#heads, this.#cursors, this.#delivered, this.#counters, this.#endedAt])
       known.clear();
-    this.#blocked.clear();
     this.#refusable.clear();
     if (!byHand) this.#uses.clear();
     this.#readBlocks();
@@ -124,7 +126,8 @@ export class ServerPromises implements DiskWatcher, Disposable {
       if (call.name !== "append") continue;
       const [stream, , account, device, id] = call.args[0];
       const owner = this.#get("SELECT account FROM streams WHERE stream = ?", stream)?.account;
-      if (this.#blocked.has(`${owner}:${account}`)) this.#refusable.add(`${stream}:${device}:${id}`);
+      // What waited for the batch before was let through before that told of a block.
+      if (this.#blockedBefore.has(`${owner}:${account}`)) this.#refusable.add(`${stream}:${device}:${id}`);
       else this.#refusable.delete(`${stream}:${device}:${id}`);
     }
   }
@@ -168,6 +171,7 @@ export class ServerPromises implements DiskWatcher, Disposable {
   #readBlocks(): void {
     const blocks = this.#all("SELECT account, blocked FROM blocks");
     this.#blocked = new Set(blocks.map(({ account, blocked }) => `${account}:${blocked}`));
+    this.#blockedBefore = new Set([...this.#blockedBefore].filter((block) => this.#blocked.has(block)));
   }
 
   #readEnded(): void {
@@ -193,6 +197,7 @@ export class ServerPromises implements DiskWatcher, Disposable {
   }
 
   told(results: readonly WriteResult[]): void {
+    this.#blockedBefore = this.#blocked;
     if (this.#news.blocks) this.#readBlocks();
     if (this.#news.devices) this.#readEnded();
     this.#news = { blocks: false, devices: false };
@@ -340,10 +345,12 @@ export class ServerPromises implements DiskWatcher, Disposable {
     }
   }
 
-  /** What every active device of an account has stored. */
+  /** What every active device of an account has stored; one that has erased its disk had all that it said. */
   #lowest(account: AccountId): number {
     const devices = this.#all("SELECT device FROM devices WHERE account = ? AND active = 1", account);
-    return Math.min(...devices.map(({ device }) => this.#stored(device as DeviceId) ?? 0));
+    return Math.min(
+      ...devices.map(({ device }) => this.#stored(device as DeviceId) ?? Number.MAX_SAFE_INTEGER),
+    );
   }
 
   /** What comes back to a restored server has none. */
@@ -381,11 +388,17 @@ export class ServerPromises implements DiskWatcher, Disposable {
   }
 
   #get(sql: string, ...values: (string | number)[]): Values | undefined {
-    return this.#database.prepare(sql).get(...values);
+    return this.#prepare(sql).get(...values);
   }
 
   #all(sql: string, ...values: (string | number)[]): Values[] {
-    return this.#database.prepare(sql).all(...values);
+    return this.#prepare(sql).all(...values);
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#prepared.get(sql) ?? this.#database.prepare(sql);
+    this.#prepared.set(sql, known);
+    return known;
   }
 
   [Symbol.dispose](): void {

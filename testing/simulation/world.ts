@@ -108,8 +108,7 @@ class World implements Disposable {
     });
     this.#server = new ServerPromises({
       ...{ path: this.#disk.path, quota: script.quota, broken, now },
-      stored: (device) =>
-        this.#devices.find(({ lastRoom, ended }) => !ended && lastRoom?.device === device)?.position,
+      stored: (device) => this.#devices.find(({ lastRoom }) => lastRoom?.device === device)?.position,
     });
     this.#letters = new LetterPromises({ broken, now, server: () => this.#server });
     this.#house = new House({
