@@ -49,7 +49,7 @@ async function openWatched(folders: { videos: string; data: string }) {
   return { library, title, newest, starts: () => workers.length };
 }
 
-test("VL15: a worker that nobody needs for 30 s is ended; the next request starts it and is answered", async ({
+test("VL16: a worker that nobody needs for 30 s is ended; the next request starts it and is answered", async ({
   mock,
 }) => {
   mock.timers.enable({ apis: ["setTimeout"] });
@@ -79,7 +79,7 @@ test("VL15: a worker that nobody needs for 30 s is ended; the next request start
   assert.equal(library.view().revision, revision, "nobody is told of a change where there is none");
 });
 
-test("VL15: a segment that is still being read keeps the worker", async ({ mock }) => {
+test("VL16: a segment that is still being read keeps the worker", async ({ mock }) => {
   mock.timers.enable({ apis: ["setTimeout"] });
   using folders = testFolders();
   const { library, title, newest, starts } = await openWatched(folders);
@@ -95,7 +95,7 @@ test("VL15: a segment that is still being read keeps the worker", async ({ mock 
   assert.equal(starts(), 1);
 });
 
-test("VL15: a film that comes while the worker rests is found", async ({ mock }) => {
+test("VL16: a film that comes while the worker rests is found", async ({ mock }) => {
   mock.timers.enable({ apis: ["setTimeout"] });
   using folders = testFolders();
   const { library, newest } = await openWatched(folders);
@@ -110,7 +110,7 @@ test("VL15: a film that comes while the worker rests is found", async ({ mock })
   );
 });
 
-test("VL15: the folder of a resting worker is looked through at once, each minute, and the worker woken each day", async ({
+test("VL16: the folder of a resting worker is looked through at once, each minute, and the worker woken each day", async ({
   mock,
 }) => {
   using folders = testFolders();

@@ -34,7 +34,7 @@ const stopped = (): SnugError =>
 
 /**
  * The worker and every exchange with it. One that dies fails what was under way and is started anew (VL11); one that
- * nobody needs is ended until somebody does (VL15).
+ * nobody needs is ended until somebody does (VL16).
  */
 export class Link {
   readonly #options: LinkOptions;
