@@ -112,7 +112,9 @@ export async function addDevice(
     if (refused) second.lastRoom = null;
     if (refused || first.ended || person.doomed) return false;
     const { client } = first;
-    const devices = client?.state.phase === "joined" ? await client.devices(account) : [];
+    // It may not have read of its own account yet.
+    const asked = client?.state.phase === "joined" ? client.devices(account).catch(() => []) : [];
+    const devices = await asked;
     known = devices.some((other) => other.device === device);
   }
   const record = (table: string, name: string): Record<string, unknown> =>
