@@ -182,9 +182,10 @@ describe("a person's browser, its server's yesterday and its own", () => {
     await openAgain();
     await alice.write("of today, from here");
     await bobReads("of today, from here");
+    // Her copy lies in her inbox then, in front of what Bob writes: in this order both come again.
+    await reaches("of today, from here", "delivered");
     await bobWrites("of today, from Bob");
     await shows(alice, ["of today, from here", "of today, from Bob"]);
-    await reaches("of today, from here", "delivered");
     await context.close();
     await rm(profile, { recursive: true });
     await rename(`${profile} of yesterday`, profile);
