@@ -52,10 +52,12 @@ test("SI1: the same seed gives the same course, event for event", async () => {
 });
 
 test("SI2, SI3, SI4, SI6, SI7: in courses of fresh seeds every promise of delivery is kept", async (context) => {
-  // Fresh in each run; whatever breaks is told with its seed.
-  const from = Math.floor(Date.now() / 1000);
+  // Those without rulings are fresh in each run; the others are known ones, as long as longer runs of them still find
+  // something (npm run simulate). Whatever breaks is told with its seed.
+  const from = 3 * Math.floor(Date.now() / 1000) + 1;
   const sums = { letters: 0, commits: 0, faults: 0 };
-  for (let seed = from; seed < from + 16; seed++) {
+  const fresh = Array.from({ length: 10 }, (_, at) => from + 3 * at);
+  for (const seed of [...fresh, 2, 3, 306, 704, 5010, 5022]) {
     const { letters, commits, diskFaults, refusedCommits } = await mustKeep(seed);
     sums.letters += letters;
     sums.commits += commits;
