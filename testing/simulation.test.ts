@@ -51,7 +51,7 @@ test("SI1: the same seed gives the same course, event for event", async () => {
   assert.equal(hashes.size, 2);
 });
 
-test("SI2, SI3, SI4, SI6, SI7: in courses of fresh seeds every promise of delivery is kept", async (context) => {
+test("SI2, SI3, SI4, SI6, SI7: in fresh courses without rulings and in known ones with them every promise is kept", async (context) => {
   // Those without rulings are fresh in each run; the others are known ones, as long as longer runs of them still find
   // something (npm run simulate). Whatever breaks is told with its seed.
   const from = 3 * Math.floor(Date.now() / 1000) + 1;
