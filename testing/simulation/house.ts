@@ -114,7 +114,8 @@ export class House {
       positionOf: (account) => log.positionOf(account),
       now: () => this.#course.now,
     });
-    log.onLeaf = (leaf) => announce(connections, leaf);
+    // A crash in between leaves nobody to tell.
+    log.onLeaf = (leaf) => announce({ connections, store }, leaf).catch(() => undefined);
     const room: Room = {
       store,
       log,

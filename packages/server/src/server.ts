@@ -148,6 +148,7 @@ async function start(options: ServerOptions): Promise<RunningServer> {
     ...{ store, log, restoring, blocks, library, site, addresses, authority, metrics },
     mostAccounts: options.accounts ?? limits.accounts,
     onBehind: once(() => logger.write("behind", {})),
+    report,
   });
   accountRoutes(app, room);
   libraryRoutes(app, room, library);
@@ -311,6 +312,7 @@ function makeRoom(of: {
   readonly metrics: Metrics;
   readonly mostAccounts: number;
   readonly onBehind: () => void;
+  readonly report: (cause: unknown) => void;
 }): Room {
   const { store, log, restoring, blocks, library, site, addresses, authority, metrics } = of;
   const now = (): number => Date.now();
@@ -318,7 +320,9 @@ function makeRoom(of: {
     positionOf: (account) => log.positionOf(account),
     now: () => performance.now(),
   });
-  log.onLeaf = (leaf) => announce(connections, leaf);
+  log.onLeaf = (leaf) => {
+    announce({ connections, store }, leaf).catch(of.report);
+  };
   restoring.onOpened = () => connections.broadcast("restored", {});
   library.onChange((revision) => connections.broadcast("library", { revision }));
   const facts = { serverName: site.name, addresses, authority };

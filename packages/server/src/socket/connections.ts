@@ -5,9 +5,9 @@ import {
   type EventOf,
   encodeEvent,
   limits,
-  type MessageId,
   type Row,
 } from "@snug/protocol";
+import type { MessageRef } from "../store/store.ts";
 import { Presence } from "./presence.ts";
 
 /** One signed-in device's connection, as the others see it. */
@@ -155,13 +155,14 @@ export class Connections {
     }
   }
 
-  /** Tells an account's devices what has arrived. */
-  delivered(account: AccountId, ids: readonly MessageId[]): void {
-    const present = this.#byAccount.get(account);
-    if (!present) return;
-    for (let at = 0; at < ids.length; at += 256) {
-      const frame = encodeEvent("delivered", { ids: ids.slice(at, at + 256) });
-      for (const connection of present) connection.push(frame);
+  /** Tells senders which of their messages have now reached everybody they were for. */
+  delivered(arrived: readonly MessageRef[]): void {
+    for (const [account, messages] of Map.groupBy(arrived, (message) => message.account)) {
+      const present = this.#byAccount.get(account);
+      for (let at = 0; present && at < messages.length; at += 256) {
+        const frame = encodeEvent("delivered", { ids: messages.slice(at, at + 256).map(({ id }) => id) });
+        for (const connection of present) connection.push(frame);
+      }
     }
   }
 }

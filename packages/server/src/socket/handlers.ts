@@ -10,7 +10,7 @@ import {
 import { cutDirectoryPage } from "../directoryLog.ts";
 import type { BroughtStatements } from "../restoring.ts";
 import type { Principal, Room } from "../room.ts";
-import type { Appended, MessageRef, NewRow } from "../store/store.ts";
+import type { Appended, NewRow } from "../store/store.ts";
 
 const quota = {
   rows: limits.inboxRows,
@@ -85,7 +85,7 @@ export const handlers: Handlers = {
   async "stream-cursor"({ room, principal }, { stream, incarnation, seq }) {
     mustOwn(room, principal, stream);
     mustBeCurrent(room, incarnation);
-    tellDelivered(room, await room.store.moveCursor(principal.device, stream, seq));
+    room.connections.delivered(await room.store.moveCursor(principal.device, stream, seq));
     return {};
   },
 
@@ -239,16 +239,5 @@ function mustOwn(room: Room, principal: Principal, stream: StreamId): void {
 function mustBeCurrent(room: Room, incarnation: string): void {
   if (incarnation !== room.store.incarnation) {
     throw new SnugError("incarnation-changed", "this server was restored from a backup");
-  }
-}
-
-/** Tells senders which of their messages have now reached everybody they were for. */
-function tellDelivered(room: Room, arrived: readonly MessageRef[]): void {
-  const bySender = Map.groupBy(arrived, ({ account }) => account);
-  for (const [account, messages] of bySender) {
-    room.connections.delivered(
-      account,
-      messages.map(({ id }) => id),
-    );
   }
 }

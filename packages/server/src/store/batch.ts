@@ -18,7 +18,7 @@ export type WriteResult =
   | { readonly fault: Fault };
 
 /** What needs no transaction: reads, and cursors, which a device says again. */
-const words: ReadonlySet<WriteName> = new Set(["moveCursor", "cursor", "delivered"]);
+const words: ReadonlySet<WriteName> = new Set(["moveCursor", "settle", "cursor", "delivered"]);
 
 /**
  * Makes the changes of one batch in one transaction; when this returns they are durable, or none of them is there.

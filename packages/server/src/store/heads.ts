@@ -229,6 +229,8 @@ export class Heads {
   }
 
   #writeCursors(): void {
+    // What was let go of by a rollback is settled again first: delivered and cursors are written together.
+    for (const stream of this.#moved.keys()) this.delivered(stream);
     for (const [stream, devices] of this.#moved) {
       for (const [device, seq] of devices) {
         this.#sql.run(

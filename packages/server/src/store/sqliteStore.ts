@@ -194,6 +194,10 @@ export class SqliteStore implements Store {
     return this.#write("moveCursor", device, stream, seq);
   }
 
+  settle(ended: readonly DeviceId[]): Promise<MessageRef[]> {
+    return this.#write("settle", ended);
+  }
+
   delivered(account: AccountId, ids: readonly MessageId[]): Promise<MessageId[]> {
     return this.#write("delivered", account, ids);
   }

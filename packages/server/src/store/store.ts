@@ -138,6 +138,8 @@ export interface Store extends AsyncDisposable {
    * Returns which messages have reached everybody they are for with it. Throws `rolled-back` above the head.
    */
   moveCursor(device: DeviceId, stream: StreamId, seq: number): Promise<readonly MessageRef[]>;
+  /** Returns which messages have reached everybody they are for now that these devices have ended. */
+  settle(ended: readonly DeviceId[]): Promise<readonly MessageRef[]>;
   /** Which of an account's messages have reached every active device of every recipient. */
   delivered(account: AccountId, ids: readonly MessageId[]): Promise<readonly MessageId[]>;
 

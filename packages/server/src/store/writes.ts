@@ -198,6 +198,19 @@ export class Writes {
       throw new SnugError("rolled-back", `cursor ${seq} received, the stream ends at ${head.seq}`);
     }
     this.#heads.moveCursor(head, device, seq);
+    return this.#settle(head);
+  }
+
+  /** What waited for ended devices alone has reached everybody it is for. */
+  settle(ended: readonly DeviceId[]): MessageRef[] {
+    const sql =
+      "SELECT inbox FROM accounts JOIN devices ON devices.account = accounts.account WHERE device = ?";
+    const inboxes = new Set(ended.map((device) => this.#sql.get(sql, device)?.inbox as StreamId));
+    const heads = [...inboxes].flatMap((inbox) => this.#heads.stream(inbox) ?? []);
+    return heads.flatMap((head) => this.#settle(head));
+  }
+
+  #settle(head: Head): MessageRef[] {
     return this.#heads
       .settle(head)
       .filter(({ account, id }) => this.#isDelivered(account, id))
