@@ -29,6 +29,8 @@ const found: readonly (readonly [seed: number, rule: string, what: string])[] = 
     "SI7, C30",
     "what is offered again and had been delivered counts as delivered without another connection",
   ],
+  [5205, "D11", "what was delivered before the disk refused a batch stays delivered behind it"],
+  [8057, "C28", "a restored server whose disk takes no statements for now is tried again, not stopped at"],
   [37, "P14", "a directory read between a statement's commit and its checkpoint stops nobody"],
 ];
 

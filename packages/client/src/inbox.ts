@@ -34,7 +34,7 @@ const keptRows = 256;
 const keptHeaders = 10_240;
 
 /** Answers that say nothing of this device: the next link asks again. */
-const passing: ReadonlySet<ErrorCode> = new Set(["too-many", "unavailable", "internal"]);
+export const passing: ReadonlySet<ErrorCode> = new Set(["too-many", "unavailable", "internal"]);
 
 /** What is inside a letter that was opened. */
 export interface Opened {

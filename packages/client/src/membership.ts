@@ -21,7 +21,7 @@ import { type ClientState, type Letter, NetworkError, type OpenInvite } from "./
 import { Blocking } from "./blocking.ts";
 import { Connection, Stop } from "./connection.ts";
 import { DirectoryLog } from "./directory.ts";
-import { Inbox } from "./inbox.ts";
+import { Inbox, passing } from "./inbox.ts";
 import { Letters } from "./letters.ts";
 import { Library } from "./library.ts";
 import type { Link } from "./link.ts";
@@ -343,6 +343,8 @@ export class Membership {
           "the server says that it is not what it was, and that it was not restored either",
         );
       }
+      // A disk that is full now shows less than the server will have.
+      if (passing.has(error.code)) throw error;
       // What it does not take back, it must still show: the directory is compared after signing in (C6).
     }
   }

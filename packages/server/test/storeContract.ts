@@ -318,6 +318,9 @@ const owed: Readonly<Record<string, Owed>> = {
     await store.moveCursor(tablet, bob.inbox, 1);
     const broken = { ...rowFrom(alice, bob, 3), kind: null } as unknown as NewRow;
     await assert.rejects(store.append(broken, roomy));
+    // Takes cursors along, with nothing else held of the inbox.
+    await store.sweep(now);
+    await assert.rejects(store.append(broken, roomy));
     const cursors = (): Promise<number[]> =>
       Promise.all([bob.device, tablet].map((device) => store.cursor(device, bob.inbox)));
     assert.deepEqual(await cursors(), [2, 1]);
