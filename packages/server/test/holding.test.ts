@@ -7,34 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { encodeRequest, limits, operations, type Request } from "@snug/protocol";
 import { eventually } from "../../../testing/browser.ts";
+import { held, heldSince } from "../../../testing/held.ts";
 import { bootServer } from "../../../testing/server.ts";
 import { joinRaw, letterTo, type Wire } from "../../../testing/wire.ts";
 import { createListeners, Port } from "../src/port.ts";
 import { Buckets } from "../src/rates.ts";
 import { openOwnIdentity } from "../src/tls/authority.ts";
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-
-/** Bytes that this process holds outside its heap. */
-function held(): number {
-  collect();
-  return process.memoryUsage().arrayBuffers;
-}
-
-/** Growth since `before` that stays: buffers that nobody has any more are given back a little after a collection. */
-async function heldSince(before: number, bound: number): Promise<number> {
-  let grown = held() - before;
-  for (let look = 0; look < 50 && grown >= bound; look++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    grown = held() - before;
-  }
-  return grown;
-}
 
 /** A request as a masked frame of RFC 6455 §5.2, under a mask of zeros: sent as it is, again and again, without a copy. */
 function maskedFrame(request: Request): Buffer {

@@ -29,38 +29,37 @@ export function commitBatch(
   writes: Writes,
   { calls, cursorsToo = false }: { readonly calls: readonly WriteCall[]; readonly cursorsToo?: boolean },
 ): WriteResult[] {
+  const results: WriteResult[] = [];
   const all = cursorsToo || writes.heads.full;
-  const committed =
-    all || calls.some(({ name }) => !words.has(name)) ? commit(database, writes, { calls, all }) : [];
+  if (all || calls.some(({ name }) => !words.has(name))) commit(database, writes, { calls, all, results });
   // After the changes: what was rolled back has reached nobody.
-  return calls.map((call, at) => (words.has(call.name) ? say(writes, call) : (committed[at] ?? noResult())));
+  for (const [at, call] of calls.entries()) if (words.has(call.name)) results[at] = say(writes, call);
+  return results;
 }
 
-function noResult(): never {
-  throw new RangeError("a change without a result");
-}
-
-/** Undefined for words. */
+/** Puts the results of changes into their places; words have none yet. */
 function commit(
   database: DatabaseSync,
   writes: Writes,
-  { calls, all }: { readonly calls: readonly WriteCall[]; readonly all: boolean },
-): (WriteResult | undefined)[] {
+  of: { readonly calls: readonly WriteCall[]; readonly all: boolean; readonly results: WriteResult[] },
+): void {
   const { heads } = writes;
+  const each = (act: (call: WriteCall) => WriteResult): void => {
+    for (const [at, call] of of.calls.entries()) if (!words.has(call.name)) of.results[at] = act(call);
+  };
   try {
     database.exec("BEGIN IMMEDIATE");
-    const results = calls.map((call) => (words.has(call.name) ? undefined : perform(writes, call)));
-    heads.finish(all);
+    each((call) => perform(writes, call));
+    heads.finish(of.all);
     database.exec("COMMIT");
     heads.committed();
     if (heads.full) heads.forget();
-    return results;
   } catch (cause) {
     // Anything unexpected fails the whole batch: nobody is told of a row that is not there.
     heads.undo();
     if (database.isTransaction) database.exec("ROLLBACK");
     const fault = faultOf(cause);
-    return calls.map(() => ({ fault }));
+    each(() => ({ fault }));
   }
 }
 

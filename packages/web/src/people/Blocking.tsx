@@ -3,6 +3,7 @@ import { type ReactElement, useState } from "react";
 import { inWords, useClient } from "../client.tsx";
 import { Button } from "../parts/Button.tsx";
 import { SheetActions } from "../parts/Sheet.tsx";
+import { Problem } from "./Problem.tsx";
 import styles from "./people.module.css";
 
 /** Takes no more letters from somebody, after a question; and takes them again, without one. */
@@ -33,11 +34,7 @@ export function Blocking({ person }: { readonly person: Person }): ReactElement 
           you unblock them.
         </p>
       ) : null}
-      {problem ? (
-        <p className={styles.warn} role="alert">
-          {problem}
-        </p>
-      ) : null}
+      <Problem why={problem} />
       {blocked ? (
         <Button data-testid="unblock" busy={busy} onClick={() => void set(false)}>
           Take letters from {name} again

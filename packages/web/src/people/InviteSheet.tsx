@@ -7,6 +7,7 @@ import { QrCode } from "../parts/QrCode.tsx";
 import { Sheet, SheetActions } from "../parts/Sheet.tsx";
 import { endTime } from "../wording.ts";
 import { OpenInvites } from "./OpenInvites.tsx";
+import { Problem } from "./Problem.tsx";
 import styles from "./people.module.css";
 
 interface Props {
@@ -74,11 +75,7 @@ function Invite({ onClose }: { readonly onClose: () => void }): ReactElement {
       <p>
         Whoever has a link can come in by it, so hand it over safely. One for one person verifies both of you.
       </p>
-      {problem ? (
-        <p className={styles.warn} role="alert">
-          {problem}
-        </p>
-      ) : null}
+      <Problem why={problem} />
       <div className={styles.making}>
         <Button look="main" data-testid="invite-one" busy={busy} onClick={() => void make(1)}>
           Make a link for one person

@@ -5,6 +5,7 @@ import { Button } from "../parts/Button.tsx";
 import { Isolated } from "../parts/Isolated.tsx";
 import { Sheet, SheetActions } from "../parts/Sheet.tsx";
 import styles from "./manage.module.css";
+import { Problem } from "./Problem.tsx";
 
 /** What is asked about before it is done, because it can't be taken back. */
 type Asked = { readonly is: "remove" } | { readonly is: "end"; readonly view: DeviceView };
@@ -106,11 +107,7 @@ function Confirm({ person, asked, onClose }: ConfirmProps): ReactElement {
           </>
         )}
       </p>
-      {problem ? (
-        <p className={styles.warn} role="alert">
-          {problem}
-        </p>
-      ) : null}
+      <Problem why={problem} />
       <SheetActions>
         <Button onClick={onClose}>Keep</Button>
         <Button look="danger" busy={busy} data-testid="manage-confirm" onClick={() => void go()}>

@@ -8,6 +8,7 @@ import { Sheet, SheetActions } from "../parts/Sheet.tsx";
 import { TrustLine } from "../parts/TrustLine.tsx";
 import { Blocking } from "./Blocking.tsx";
 import { Manage } from "./Manage.tsx";
+import { Problem } from "./Problem.tsx";
 import styles from "./people.module.css";
 
 interface Props {
@@ -84,11 +85,7 @@ function Safety({
           <QrCode text={number.digits.replace(/\s/g, "")} label="The safety number as a code for a camera" />
         </div>
       ) : null}
-      {problem ? (
-        <p className={styles.warn} role="alert">
-          {problem}
-        </p>
-      ) : null}
+      <Problem why={problem} />
       <SheetActions>
         {awaitsLook(person) ? (
           <Button onClick={() => void act(() => client.acceptNewKeys(account))}>
