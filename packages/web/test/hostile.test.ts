@@ -145,7 +145,7 @@ describe("hostile texts in the web client", () => {
     assert.deepEqual(titles, Object.values(hostileTexts));
     const chat = await open("hostile", conversation);
     const wanted = new Set([...Object.values(hostileTexts), giantWord]);
-    await chat.getByText("held back").waitFor();
+    await chat.getByTestId("letter-text").getByText("held back").waitFor();
     // Only what is near the view is in the page: first its end, then on from its beginning.
     const end = performance.now() + 60_000;
     for (let tries = 0; wanted.size > 0 && performance.now() < end; tries++) {
