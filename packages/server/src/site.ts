@@ -25,7 +25,7 @@ export interface Visit {
 /** What is wrong with a request before anything is looked at, or how it came. */
 export type Judgement =
   | { readonly ok: true; readonly visit: Visit }
-  | { readonly ok: false; readonly status: 403 | 421; readonly why: string };
+  | { readonly ok: false; readonly status: 400 | 403 | 421; readonly why: string };
 
 /** The names this server answers to, and who its proxies are. */
 export class Site {
@@ -98,6 +98,8 @@ export class Site {
 
   /** Checks Host and Origin, which keep other sites and rebound names (DNS rebinding) out. */
   judge(request: IncomingMessage): Judgement {
+    if (!namesOneHost(request))
+      return { ok: false, status: 400, why: "a request names one host, in its header" };
     const { peer, forwarded } = this.#originOf(request);
     const host = forwarded.host ?? request.headers.host ?? "";
     const hostName = hostNameOf(host);
@@ -181,6 +183,12 @@ interface Forwarded {
   readonly host?: string | undefined;
   /** Who asks: the peer, or whom a trusted proxy names. */
   readonly visitor: string;
+}
+
+/** Node takes the first of several Host headers, and passes a target with a host of its own over: RFC 9112 §3.2 does not. */
+function namesOneHost({ rawHeaders, url }: IncomingMessage): boolean {
+  const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host");
+  return hosts.length <= 1 && url?.startsWith("/") === true;
 }
 
 /** The name or address of a Host header, without port and brackets; undefined when it is malformed. */

@@ -157,6 +157,26 @@ test("P3: another Host or Origin is turned away from every request and upgrade",
   assert.equal(await statusOfUpgrade(server, { host }, "other.1"), 400);
 });
 
+test("P3: two Host headers, and a target that names a host of its own, are refused", async () => {
+  await using server = await bootServer();
+  const statusOf = async (head: string): Promise<string> => {
+    const socket = connect(server.port, "127.0.0.1");
+    socket.write(`${head}\r\nConnection: close\r\n\r\n`);
+    const [first] = (await once(socket, "data")) as [Buffer];
+    await ended(socket);
+    return first.toString("latin1").split(" ")[1] ?? "";
+  };
+  const upgrade =
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+  const socketHead = `GET ${socketPath} HTTP/1.1\r\nSec-WebSocket-Protocol: ${subprotocol}\r\n${upgrade}`;
+  assert.equal(await statusOf("GET /healthz HTTP/1.1\r\nHost: localhost"), "200");
+  assert.equal(await statusOf("GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: localhost"), "400");
+  assert.equal(await statusOf("GET /healthz HTTP/1.1\r\nHost: localhost\r\nHOST: evil.example"), "400");
+  assert.equal(await statusOf("GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost"), "400");
+  assert.equal(await statusOf("OPTIONS * HTTP/1.1\r\nHost: localhost"), "400");
+  assert.equal(await statusOf(`${socketHead}\r\nHost: localhost\r\nHost: evil.example`), "400");
+});
+
 test("R11 R12 P7: strangers get one answer, whether a thing exists or not", async () => {
   await using server = await bootServer();
   const alice = await joinRaw(server, "alice");

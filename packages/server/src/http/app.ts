@@ -131,7 +131,8 @@ function receive(
     "cross-origin-resource-policy": "same-origin",
   });
   if (!judgement.ok) {
-    reply.code(judgement.status).send({ code: "forbidden", message: judgement.why });
+    const code = judgement.status === 400 ? "malformed" : "forbidden";
+    reply.code(judgement.status).send({ code, message: judgement.why });
     return true;
   }
   request.visit = judgement.visit;
