@@ -12,6 +12,7 @@ import { type BootedServer, bootServer } from "../../../testing/server.ts";
 import { joinRaw, letterTo, Wire } from "../../../testing/wire.ts";
 import { Health } from "../src/health.ts";
 import { Counter, expose, Histogram, Reading } from "../src/metrics/exposition.ts";
+import { lag } from "../src/metrics/process.ts";
 import { StartError } from "../src/startError.ts";
 
 interface Family {
@@ -174,6 +175,12 @@ test("O20: what is shown is what the table says, and promtool has nothing agains
   const checked = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" });
   if (checked.error) t.diagnostic("promtool is not installed: only our own parser has judged");
   else assert.equal(`${checked.status} ${checked.stdout}${checked.stderr}`, "0 ");
+});
+
+test("O20: a loop that is on time is not late", () => {
+  assert.equal(lag({ count: 0 }, Number.NaN), 0);
+  assert.equal(lag({ count: 9 }, 19.9e6), 0);
+  assert.equal(lag({ count: 9 }, 270e6), 0.25);
 });
 
 test("O21: the listener shows two paths to GET and nothing else, and to loopback names only when it is on loopback", async () => {

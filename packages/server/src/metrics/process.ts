@@ -2,12 +2,15 @@ import { readdirSync, statfsSync, statSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Metrics } from "./metrics.ts";
 
+/** How often the loop is looked at. ms */
+const resolution = 20;
+
 /** Adds what the process and its disk are doing, by the names that Prometheus' own libraries use. Dispose it to end it. */
 export function watchProcess(
   metrics: Metrics,
   folder: { readonly root: string; readonly database: string },
 ): Disposable {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+  const delay = monitorEventLoopDelay({ resolution });
   delay.enable();
   metrics.counted("process_cpu_seconds_total", "User and system time, all threads.", () => {
     const { user, system } = process.cpuUsage();
@@ -41,9 +44,12 @@ export function watchProcess(
   return { [Symbol.dispose]: () => delay.disable() };
 }
 
-/** Before anything was measured the histogram gives no number: then nothing was late. */
-function lag({ count }: { readonly count: number }, nanoseconds: number): number {
-  return count === 0 ? 0 : nanoseconds / 1e9;
+/**
+ * Seconds that the loop was late. The histogram holds the time from one look to the next, the wait between them
+ * included; before anything was measured it gives no number: then nothing was late.
+ */
+export function lag({ count }: { readonly count: number }, nanoseconds: number): number {
+  return count === 0 ? 0 : Math.max(0, nanoseconds / 1e9 - resolution / 1000);
 }
 
 /** Linux only. */
