@@ -20,6 +20,7 @@ import {
   type Place,
   whileConnected,
   withConnection,
+  withStored,
 } from "./session.ts";
 import { connectionWords, doubtWords } from "./words.ts";
 
@@ -73,10 +74,11 @@ async function settle(client: Client, id: MessageId): Promise<void> {
   }
 }
 
-/** Prints the unread letters, of one person or of everybody, then marks them read. */
+/** Prints the unread letters, of one person or of everybody, then marks them read: those that are here, also without a server. */
 export async function read(of: Place & { readonly name: string | undefined }): Promise<void> {
-  await withConnection(of.home, async (client, state) => {
-    const person = of.name === undefined ? undefined : findPerson(state.people, of.name);
+  await withStored(of.home, async (client) => {
+    const { people } = joinedState(client.state);
+    const person = of.name === undefined ? undefined : findPerson(people, of.name);
     await printUnread(client, of.output, person?.account);
   });
 }

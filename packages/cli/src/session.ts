@@ -30,10 +30,26 @@ export function withConnection<T>(
   home: string,
   use: (client: Client, state: Joined) => Promise<T>,
 ): Promise<T> {
+  return withClient(home, async (client) => use(client, await connected(client)));
+}
+
+/**
+ * For what this home has by itself: `use` comes after the connection, and without one all the same, since what is
+ * stored stays readable. Throws what there was none for afterwards: CommandError 3, 4 or 6.
+ */
+export function withStored(home: string, use: (client: Client) => Promise<void>): Promise<void> {
   return withClient(home, async (client) => {
     joinedState(client.state);
-    return use(client, await until(client, whenOnline, "the server does not answer"));
+    const outcome = connected(client);
+    await outcome.catch(() => undefined);
+    await use(client);
+    await outcome;
   });
+}
+
+async function connected(client: Client): Promise<Joined> {
+  joinedState(client.state);
+  return until(client, whenOnline, "the server does not answer");
 }
 
 /** Throws CommandError 3 for a home without an account. */

@@ -151,8 +151,11 @@ suite("accounts and letters by command line", () => {
     assert.equal(await place.ok(["read"], bela), "");
   });
 
-  test("exit code 4: the server is gone; nothing was sent; it comes back, and so do we", async () => {
+  test("exit code 4: the server is gone; nothing was sent, what is here is read; it comes back, and so do we", async () => {
     const { port } = server.listening;
+    await place.ok(["send", "Bela", "already here"], anna);
+    // It is read by the command that connects, whatever that is.
+    await place.ok(["people"], bela);
     const tail = place.start(["tail"], { home: "cleo" });
     await textUntil(tail.stderr, /waiting for letters/);
     const gone = textUntil(tail.stderr, /offline/);
@@ -160,6 +163,11 @@ suite("accounts and letters by command line", () => {
     await gone;
     assertRefused(await place.run(["send", "Bela", "lost?"], anna), 4, /./);
     assertRefused(await place.run(["people"], anna), 4, /./);
+    const stored = await place.run(["read"], bela);
+    assert.match(stored.stdout, /\tAnna\talready here\n$/);
+    assert.equal(stored.code, 4);
+    assert.match(stored.stderr, /^snug: [^\n]+\n$/);
+    assertRefused(await place.run(["read"], bela), 4, /./);
     assertRefused(
       await place.run(["join", "https://localhost:1/join#x", "--name", "x"], { home: "new" }),
       1,
