@@ -138,7 +138,7 @@ export class Port implements AsyncDisposable {
     this.#listeners = listeners;
     const early = this.#early;
     this.#early = [];
-    for (const socket of early) this.#arrivals.pass(() => this.#sort(socket, listeners));
+    for (const socket of early) this.#await(socket, listeners);
   }
 
   #take(socket: Socket): void {
@@ -160,26 +160,21 @@ export class Port implements AsyncDisposable {
     // A connection that breaks says so by its close; nobody else listens until a server has it.
     socket.on("error", () => socket.destroy());
     const listeners = this.#listeners;
-    if (listeners) this.#arrivals.pass(() => this.#sort(socket, listeners));
+    if (listeners) this.#await(socket, listeners);
     else this.#early.push(socket);
   }
 
-  #sort(socket: Socket, listeners: Listeners): void {
+  /** Who has said something is looked at in turn. */
+  #await(socket: Socket, listeners: Listeners): void {
     if (socket.destroyed) return;
     const silent = setTimeout(() => socket.destroy(), limits.authenticate);
     const onClose = (): void => clearTimeout(silent);
     socket.on("close", onClose);
-    const onReadable = (): void => {
-      const first: Buffer | null = socket.read(1);
-      if (first === null) return;
+    socket.once("readable", () => {
       clearTimeout(silent);
       socket.off("close", onClose);
-      socket.off("readable", onReadable);
-      socket.unshift(first);
-      const server = first[0] === tlsHandshake ? listeners.tls : listeners.plain;
-      server.emit("connection", socket);
-    };
-    socket.on("readable", onReadable);
+      this.#arrivals.pass(() => sort(socket, listeners));
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,6 +186,15 @@ export class Port implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
+}
+
+/** To the server that it speaks to, unless it has ended meanwhile, or without a word. */
+function sort(socket: Socket, listeners: Listeners): void {
+  const first: Buffer | null = socket.destroyed ? null : socket.read(1);
+  if (first === null) return;
+  socket.unshift(first);
+  const server = first[0] === tlsHandshake ? listeners.tls : listeners.plain;
+  server.emit("connection", socket);
 }
 
 function bindError(cause: NodeJS.ErrnoException, host: string, port: number): StartError {

@@ -1,5 +1,5 @@
 /** In one turn of the loop so many who come are dealt with: thousands at once leave turns for those who are there. */
-const most = 16;
+const most = 4;
 
 /** Lets who comes through in the order in which they came, a few in each turn of the event loop. */
 export class Turnstile {

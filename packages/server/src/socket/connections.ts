@@ -27,7 +27,7 @@ export interface Present {
  */
 const tellEvery = 0.2;
 /** To so many a frame for everybody goes at a time: what others have to do comes in between. */
-const pushedAtOnce = 256;
+const pushedAtOnce = 64;
 /** Links are asked for a sign of life in turns, not all at once: one turn each {@link pingEvery}. */
 const pingTurns = 16;
 export const pingEvery: number = limits.ping / pingTurns;
