@@ -22,7 +22,7 @@ describe("accessibility", () => {
       await judge("join");
       await page.getByTestId("join-name").fill("Alice");
       await page.getByTestId("join-button").click();
-      await page.getByTestId("recovery-code").waitFor({ timeout: 60_000 });
+      await page.getByTestId("recovery-code").waitFor();
       await judge("recovery code");
       await page.getByTestId("recovery-done").click();
       for (const screen of ["chats", "watch", "people", "settings"]) {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { patience } from "./patience.ts";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -21,6 +22,7 @@ export async function launchBrowser(of: {
   const options = {
     executablePath,
     headless: true,
+    timeout: patience,
     args: [
       `--ignore-certificate-errors-spki-list=${of.spki}`,
       "--no-sandbox",
@@ -33,9 +35,13 @@ export async function launchBrowser(of: {
       "--autoplay-policy=no-user-gesture-required",
     ],
   };
-  return of.profile === undefined
-    ? chromium.launch(options)
-    : chromium.launchPersistentContext(of.profile, options);
+  if (of.profile !== undefined) {
+    const context = await chromium.launchPersistentContext(of.profile, options);
+    context.setDefaultTimeout(patience);
+    return context;
+  }
+  const browser = await chromium.launch(options);
+  return browser.on("context", (context) => context.setDefaultTimeout(patience));
 }
 
 /** A person at a browser of their own: a context with its own storage, and what went wrong in its page. */
@@ -52,7 +58,6 @@ export async function openPerson(
 ): Promise<BrowserPerson> {
   const context = await browser.newContext({ viewport: size ?? { width: 1280, height: 800 } });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
   const faults: string[] = [];
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("console", (message) => {
@@ -62,12 +67,8 @@ export async function openPerson(
 }
 
 /** Asks until the answer is truthy; the page's policy forbids eval, so waiting is done from outside. */
-export async function eventually<T>(
-  what: string,
-  ask: () => Promise<T> | T,
-  within = 30_000,
-): Promise<NonNullable<T>> {
-  const end = performance.now() + within;
+export async function eventually<T>(what: string, ask: () => Promise<T> | T): Promise<NonNullable<T>> {
+  const end = performance.now() + patience;
   let last: unknown;
   do {
     try {
@@ -78,5 +79,5 @@ export async function eventually<T>(
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   } while (performance.now() < end);
-  throw new Error(`${what}: not within ${within} ms`, { cause: last });
+  throw new Error(`${what}: not within ${patience} ms`, { cause: last });
 }

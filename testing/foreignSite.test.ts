@@ -5,10 +5,8 @@ import type { Browser, Page } from "playwright-core";
 import { Person } from "../packages/client/test/people.ts";
 import { eventually, launchBrowser, openPerson } from "./browser.ts";
 import { attemptsOn, ForeignSite, type Treasure, tryAll } from "./foreignSite.ts";
+import { patience } from "./patience.ts";
 import { ServedServer, spkiOf } from "./served.ts";
-
-/** One attempt may take so long on a busy machine; each ends by an event. ms */
-const patience = 30_000;
 
 /** What the person's own page has by its cookie. */
 async function treasureOf(page: Page): Promise<Treasure> {
@@ -41,7 +39,7 @@ async function treasureOf(page: Page): Promise<Treasure> {
   return treasure;
 }
 
-describe("another site in the same browser", { timeout: 240_000 }, () => {
+describe("another site in the same browser", () => {
   let served: ServedServer;
   let site: ForeignSite;
   let browser: Browser;
@@ -78,7 +76,7 @@ describe("another site in the same browser", { timeout: 240_000 }, () => {
     const still = page.locator('[data-testid="title-Test card"] img');
     const isShown = (): Promise<boolean> =>
       still.evaluate((image) => (image as HTMLImageElement).naturalWidth > 0);
-    await eventually("the film and its picture are there", isShown, 120_000);
+    await eventually("the film and its picture are there", isShown);
     const treasure = await treasureOf(page);
     // Until the cookie was there, some of it was refused.
     faults.length = 0;

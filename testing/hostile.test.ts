@@ -84,7 +84,9 @@ describe("hostile texts through the real server", () => {
     const carol = await eventually("Carol", () =>
       alice.state.people.find((person) => person.name === "Carol"),
     );
-    await alice.client.send(carol.account, `before${escapes}after ${"\u0301".repeat(30)}end`);
+    // The command reads what the server has by then.
+    const sent = await alice.client.send(carol.account, `before${escapes}after ${"\u0301".repeat(30)}end`);
+    await alice.client.settled(sent);
     await terminal.type(`clear; ${process.execPath} ${cli} read`);
     await terminal.press("Enter");
     const screen = await terminal.see(/after/);

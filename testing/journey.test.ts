@@ -19,7 +19,7 @@ async function joinByPage({ page }: BrowserPerson, link: string, name: string): 
   await page.getByTestId("join-name").fill(name);
   assert.ok(!page.url().includes("#"), "the secret has left the address bar");
   await page.getByTestId("join-button").click();
-  const code = await page.getByTestId("recovery-code").textContent({ timeout: 60_000 });
+  const code = await page.getByTestId("recovery-code").textContent();
   assert.match((code ?? "").replaceAll(/[\s-]/g, ""), /^[0-9A-Z]{26,}$/);
   await page.getByTestId("recovery-done").click();
   await page.getByTestId("nav-chats").waitFor();
@@ -132,14 +132,10 @@ describe("the main job", () => {
 
   it("J3: a letter to somebody without any connection waits, and arrives once on return", async () => {
     line.cut();
-    await eventually(
-      "Alice sees Bob gone",
-      async () => {
-        await alice.page.getByTestId("nav-people").click();
-        return /away/.test((await alice.page.getByTestId("person-Bob").textContent()) ?? "");
-      },
-      60_000,
-    );
+    await eventually("Alice sees Bob gone", async () => {
+      await alice.page.getByTestId("nav-people").click();
+      return /away/.test((await alice.page.getByTestId("person-Bob").textContent()) ?? "");
+    });
     await openThread(alice.page, "Bob");
     await write(alice.page, "read this when you are back");
     await eventually(
@@ -148,7 +144,7 @@ describe("the main job", () => {
     );
     assert.equal(await letter(bob.page, "read this when you are back").count(), 0);
     line.mend();
-    await letter(bob.page, "read this when you are back").waitFor({ timeout: 60_000 });
+    await letter(bob.page, "read this when you are back").waitFor();
     assert.equal(await letter(bob.page, "read this when you are back").count(), 1);
     await eventually(
       "delivered",
@@ -164,13 +160,12 @@ describe("the main job", () => {
       if (n === 2) await server.restart("SIGKILL");
     }
     for (let n = 0; n < 6; n++) {
-      await letter(bob.page, `over the fall ${n}.`).waitFor({ timeout: 60_000 });
+      await letter(bob.page, `over the fall ${n}.`).waitFor();
       assert.equal(await letter(bob.page, `over the fall ${n}.`).count(), 1);
     }
     await eventually(
       "all delivered",
       async () => (await stateOf(alice.page, "over the fall 5.")) === "delivered",
-      60_000,
     );
   });
 
@@ -216,19 +211,15 @@ describe("the main job", () => {
     await page.getByTestId("title-Test card").click();
     await page.getByTestId("video").waitFor();
     await watchPictures(page);
-    const first = await eventually("a first picture", async () => (await seenPictures(page))[0], 60_000);
+    const first = await eventually("a first picture", async () => (await seenPictures(page))[0]);
     assert.equal(first.rendition, 0, "a thin line starts at 240p");
     assert.equal(first.frame, Math.round((first.at * SAMPLE.frameRate) / 1e6));
     await shape(-1);
     const seen = [first];
-    await eventually(
-      "1440p on screen",
-      async () => {
-        seen.push(...(await seenPictures(page)));
-        return seen.some((picture) => picture.rendition === 2);
-      },
-      60_000,
-    );
+    await eventually("1440p on screen", async () => {
+      seen.push(...(await seenPictures(page)));
+      return seen.some((picture) => picture.rendition === 2);
+    });
     const video = page.getByTestId("video");
     await video.evaluate((element: HTMLVideoElement) => element.pause());
     seen.push(...(await seenPictures(page)));
@@ -289,10 +280,8 @@ describe("the main job", () => {
       element.currentTime = 12.1;
       return element.play();
     });
-    await eventually(
-      "it goes on",
-      async () => (await seenPictures(page)).some((picture) => (picture.frame ?? 0) > 300),
-      60_000,
+    await eventually("it goes on", async () =>
+      (await seenPictures(page)).some((picture) => (picture.frame ?? 0) > 300),
     );
   });
 

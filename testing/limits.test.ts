@@ -73,9 +73,7 @@ it("P18: every bound of the protocol is crossed by a test that is there", async 
   }
 });
 
-it("D10: who asks for its letters again and again and takes none costs the server no memory", {
-  timeout: 120_000,
-}, async () => {
+it("D10: who asks for its letters again and again and takes none costs the server no memory", async () => {
   await using server = await bootServer();
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
   await using fromAlice = await alice.connect();

@@ -31,7 +31,7 @@ before(async () => {
     const view = LibraryView.parse(await (await get("/api/library")).json());
     return view.titles.length === 2 && view.titles.every(isReady) ? view.titles : undefined;
   };
-  const titles = await eventually("both titles are playable", bothReady, 120_000);
+  const titles = await eventually("both titles are playable", bothReady);
   const detail = async (name: string): Promise<TitleDetail> => {
     const id = titles.find((title) => title.name === name)?.id;
     return TitleDetail.parse(await (await get(`/api/titles/${id}`)).json());
@@ -92,7 +92,7 @@ function* payloads(segment: Buffer): Iterable<Buffer> {
   }
 }
 
-describe("what must never happen again: video", { timeout: 120_000 }, () => {
+describe("what must never happen again: video", () => {
   it("R11: a video that is not there is said so once, and nothing goes on behind it", async () => {
     await using wire = await home.alice.connect();
     const { log } = home.served;

@@ -57,7 +57,7 @@ before(async () => {
 });
 after(() => home?.[Symbol.asyncDispose]());
 
-describe("what must never happen again: messages", { timeout: 120_000 }, () => {
+describe("what must never happen again: messages", () => {
   it("R1: a letter split over two TCP segments, wherever, arrives once and whole", async () => {
     await using proxy = await FaultProxy.to(served.port);
     await using fromAlice = await alice.connect(home.over(proxy));
@@ -232,7 +232,7 @@ describe("what must never happen again: messages", { timeout: 120_000 }, () => {
   });
 });
 
-describe("what must never happen again: people", { timeout: 120_000 }, () => {
+describe("what must never happen again: people", () => {
   it("R5: who vanishes without a word is gone for everybody at once, and leaves nothing running", async () => {
     await using watching = await alice.connect();
     const threads = await home.status("Threads");
@@ -458,7 +458,7 @@ describe("what must never happen again: people", { timeout: 120_000 }, () => {
   });
 });
 
-describe("what must never happen again: one for another", { timeout: 120_000 }, () => {
+describe("what must never happen again: one for another", () => {
   it("R13: who does not read stalls no sender and no other reader, and loses nothing", async () => {
     await using proxy = await FaultProxy.to(served.port);
     const after = home.heads.get(bob.inbox) ?? 0;

@@ -63,7 +63,7 @@ export class BrowserSeat implements Seat {
     await this.page.goto(link);
     await this.page.getByTestId("join-name").fill(this.name);
     await this.page.getByTestId("join-button").click();
-    await this.page.getByTestId("recovery-done").click({ timeout: 60_000 });
+    await this.page.getByTestId("recovery-done").click();
     await this.page.getByTestId("nav-chats").waitFor();
   }
 

@@ -219,7 +219,7 @@ describe("secrecy", () => {
       await page.goto(server.listening.setupLink ?? "");
       await page.getByTestId("join-name").fill("Watcher");
       await page.getByTestId("join-button").click();
-      await page.getByTestId("recovery-done").click({ timeout: 60_000 });
+      await page.getByTestId("recovery-done").click();
       await page.getByTestId("nav-watch").click();
       await page.getByTestId("title-Test card").click();
       const video = page.getByTestId("video");

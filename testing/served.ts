@@ -91,10 +91,10 @@ export class ServedServer implements AsyncDisposable {
     this.#keep(child, log);
   }
 
-  /** Resolves with the exit code once the process has ended; null after a kill. */
+  /** Resolves with the exit code once the process has ended and all that it said is in the log; null after a kill. */
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return this.#process.exitCode;
-    const ended = new Promise<number | null>((resolve) => this.#process.once("exit", resolve));
+    const ended = new Promise<number | null>((resolve) => this.#process.once("close", resolve));
     this.#process.kill(signal);
     return ended;
   }

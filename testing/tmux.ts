@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
+import { patience } from "./patience.ts";
 
 const execute = promisify(execFile);
-/** Milliseconds until something that must appear counts as missing. */
-const patience = 30_000;
+/** ms from one look to the next while something has not come; and until a screen that has not changed is a whole one. */
 const poll = 40;
+const rest = 15;
 
 /** A terminal of 100 × 30 with a shell in it, and the hands and eyes of a person. */
 export interface Terminal extends AsyncDisposable {
@@ -15,7 +16,7 @@ export interface Terminal extends AsyncDisposable {
   type(text: string): Promise<void>;
   /** As a terminal pastes: in one piece, bracketed. */
   paste(text: string): Promise<void>;
-  /** What is on the screen, once it matches. */
+  /** What is on the screen, once it matches and no more of it is being drawn. */
   see(words: RegExp): Promise<string>;
   /** What is on the screen, with the sequences that style it. */
   styled(): Promise<string>;
@@ -29,7 +30,7 @@ export async function openTerminal(folder: string, env: Readonly<Record<string, 
   // A person's terminal: nothing in it says that it is a test's, where Ink would show neither colour nor changes.
   const { CI: _ci, NO_COLOR: _plain, TMUX: _outer, ...outside } = process.env;
   const tmux = async (...args: string[]): Promise<string> =>
-    (await execute("tmux", ["-S", socket, "-f", "/dev/null", ...args], { env: outside })).stdout;
+    (await execute("tmux", ["-u", "-S", socket, "-f", "/dev/null", ...args], { env: outside })).stdout;
   const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
   const shell = ["bash", "--norc", "--noprofile"];
   await tmux("new-session", "-d", "-x", "100", "-y", "30", "-c", folder, ...variables, ...shell);
@@ -41,12 +42,15 @@ export async function openTerminal(folder: string, env: Readonly<Record<string, 
       await tmux("paste-buffer", "-p");
     },
     async see(words) {
-      const end = Date.now() + patience;
+      const end = performance.now() + patience;
+      let last = "";
       for (;;) {
         const screen = await tmux("capture-pane", "-p");
-        if (words.test(screen)) return screen;
-        assert.ok(Date.now() < end, `${words} does not appear on:\n${screen}`);
-        await wait(poll);
+        const is = words.test(screen);
+        if (is && screen === last) return screen;
+        assert.ok(performance.now() < end, `${words} does not appear on:\n${screen}`);
+        last = screen;
+        await wait(is ? rest : poll);
       }
     },
     styled: () => tmux("capture-pane", "-p", "-e"),

@@ -4,6 +4,7 @@ import { admitHash, admitOf } from "@snug/crypto/identity";
 import { type CreatedAccount, createAccount, signSignIn } from "@snug/crypto/sealing";
 import {
   type AccountId,
+  closeCodes,
   decodeInviteLink,
   decodeServerFrame,
   type ErrorCode,
@@ -244,12 +245,20 @@ export async function signInRaw(
   server: WireServer,
   { account, device, keys }: RawDevice,
 ): Promise<Wire & { readonly signedIn: ResponseOf<"sign-in"> }> {
-  const wire = await Wire.open(server);
-  const { server: serverId, incarnation, nonce } = await wire.next("hello");
-  const bytes = signInBytes({ server: serverId, incarnation, nonce, device });
-  const signature = await signSignIn({ key: keys.device, bytes });
-  const signedIn = await wire.request("sign-in", { version: protocolVersion, account, device, signature });
-  return Object.assign(wire, { signedIn });
+  for (;;) {
+    const wire = await Wire.open(server);
+    try {
+      const { server: serverId, incarnation, nonce } = await wire.next("hello");
+      const bytes = signInBytes({ server: serverId, incarnation, nonce, device });
+      const signature = await signSignIn({ key: keys.device, bytes });
+      const body = { version: protocolVersion, account, device, signature };
+      return Object.assign(wire, { signedIn: await wire.request("sign-in", body) });
+    } catch (cause) {
+      await wire[Symbol.asyncDispose]();
+      // On a busy machine this end may take more than the 5 s that it is given.
+      if ((await wire.closed) !== closeCodes.tooSlowToSignIn) throw cause;
+    }
+  }
 }
 
 /** A submit of any bytes to a stream. */

@@ -16,7 +16,7 @@ function shown(page: Page): Promise<{ text: string; state: string | null }[]> {
 }
 
 async function openThread(page: Page, name: string): Promise<void> {
-  await page.getByTestId("nav-people").click({ timeout: 60_000 });
+  await page.getByTestId("nav-people").click();
   await page.getByTestId(`person-${name}`).click();
   await page.getByTestId("composer").waitFor();
 }
@@ -42,7 +42,7 @@ test("C8, C9, C25: a tab that crashes in the middle of sending has kept what it 
     await page.goto(link);
     await page.getByTestId("join-name").fill("Bob");
     await page.getByTestId("join-button").click();
-    await page.getByTestId("recovery-done").click({ timeout: 60_000 });
+    await page.getByTestId("recovery-done").click();
     await openThread(page, "Alice");
     const kept: string[] = [];
     for (let round = 1; round <= 3; round++) {
@@ -66,14 +66,10 @@ test("C8, C9, C25: a tab that crashes in the middle of sending has kept what it 
       page = await context.newPage();
       await page.goto(new URL(link).origin);
       await openThread(page, "Alice");
-      await eventually(
-        "everything is delivered",
-        async () => {
-          const letters = await shown(page);
-          return letters.length >= before.length && letters.every(({ state }) => state === "delivered");
-        },
-        60_000,
-      );
+      await eventually("everything is delivered", async () => {
+        const letters = await shown(page);
+        return letters.length >= before.length && letters.every(({ state }) => state === "delivered");
+      });
       const after = (await shown(page)).map(({ text }) => text);
       assert.deepEqual(after.slice(0, before.length), before, "what was shown is still there");
       kept.splice(0, kept.length, ...after);

@@ -4,7 +4,6 @@ import {
   decodeServerFrame,
   type ErrorCode,
   operations,
-  SnugError,
   type StreamId,
 } from "@snug/protocol";
 import type { WebSocket } from "ws";
@@ -133,16 +132,7 @@ class Talk {
   }
 
   static async open(of: FrameCases, device: HostileDevice): Promise<Talk> {
-    for (;;) {
-      try {
-        return new Talk(of, device, await device.connect());
-      } catch (cause) {
-        // On a busy machine this end may take more than the 5 s that it is given to sign in.
-        if (!(cause instanceof SnugError && cause.message.includes(`${closeCodes.tooSlowToSignIn}`)))
-          throw cause;
-        of.answered("too slow to sign in");
-      }
-    }
+    return new Talk(of, device, await device.connect());
   }
 
   async ask(seed: number, bytes: Uint8Array, request: Readable): Promise<void> {

@@ -53,7 +53,6 @@ describe("a person's browser, its server's yesterday and its own", () => {
   async function openBrowser(): Promise<void> {
     context = await launchBrowser({ spki: await spkiOf(server.port), profile });
     const page = await context.newPage();
-    page.setDefaultTimeout(60_000);
     alice = new BrowserSeat("Alice", { context, page, faults: [] });
   }
 
@@ -73,12 +72,12 @@ describe("a person's browser, its server's yesterday and its own", () => {
   const bobHas = async (): Promise<string[]> =>
     (await bob.letters({ thread: person("Alice"), most: 1000 })).map(({ text }) => text);
   const bobReads = (text: string): Promise<unknown> =>
-    eventually(`Bob has ${text}`, async () => (await bobHas()).includes(text), 60_000);
+    eventually(`Bob has ${text}`, async () => (await bobHas()).includes(text));
   const bobWrites = async (text: string): Promise<void> => {
     await bob.settled(await bob.send(person("Alice"), text));
   };
   const reaches = (text: string, wanted: string): Promise<unknown> =>
-    eventually(`${text} is ${wanted}`, async () => (await alice.progress(text)) === wanted, 60_000);
+    eventually(`${text} is ${wanted}`, async () => (await alice.progress(text)) === wanted);
 
   async function restore(file: string, key: string): Promise<void> {
     const child = spawn(process.execPath, [entry, "restore", file, "--data", data], {
@@ -169,7 +168,7 @@ describe("a person's browser, its server's yesterday and its own", () => {
     await giveRoom();
     await alice.page.getByTestId("send").click();
     await bobReads("no room for this");
-    await eventually("it is delivered", async () => (await ofBob()) === "delivered", 60_000);
+    await eventually("it is delivered", async () => (await ofBob()) === "delivered");
     const now = await alice.letters();
     for (const text of ["no room for this", "can you hear me?"]) {
       assert.equal(now.filter((one) => one === text).length, 1, text);

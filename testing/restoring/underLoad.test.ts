@@ -126,9 +126,7 @@ async function restore(file: string, data: string, key: string): Promise<void> {
   assert.equal(code, 0);
 }
 
-test("D24, D25, D21, D22, C29, C30: restored from a backup taken under load, the server loses nothing that it acknowledged, nothing is shown twice, and order is kept", {
-  timeout: 300_000,
-}, async (t) => {
+test("D24, D25, D21, D22, C29, C30: restored from a backup taken under load, the server loses nothing that it acknowledged, nothing is shown twice, and order is kept", async (t) => {
   await using started = new AsyncDisposableStack();
   const served = started.use(await ServedServer.start());
   const data = join(served.folder, "data");

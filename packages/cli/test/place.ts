@@ -43,8 +43,11 @@ export interface TestServer extends AsyncDisposable {
   };
   /** Every line of stdout so far. */
   readonly lines: readonly string[];
-  /** Sends the signal; resolves with the exit code and how long the end took in ms. */
-  stop(signal: NodeJS.Signals): Promise<{ readonly code: number | null; readonly took: number }>;
+  /** Sends the signal; resolves with the exit code and how long the end took, as many ms or as a part of the start. */
+  stop(signal: NodeJS.Signals): Promise<{
+    readonly code: number | null;
+    readonly took: { readonly ms: number; readonly starts: number };
+  }>;
 }
 
 /** A folder of its own in which commands run. */
@@ -100,6 +103,7 @@ export async function createPlace(): Promise<Place> {
 }
 
 async function startServer(child: Child): Promise<TestServer> {
+  const began = performance.now();
   const lines: string[] = [];
   const errors = textFrom(child.stderr);
   const reader = createInterface({ input: child.stdout });
@@ -107,11 +111,13 @@ async function startServer(child: Child): Promise<TestServer> {
   const closed = once(child, "close") as Promise<[number | null]>;
   const first = await Promise.race([once(reader, "line"), closed]);
   if (lines.length === 0) throw new Error(`the server ended with ${first[0]}: ${await errors}`);
+  const starting = performance.now() - began;
   const stop: TestServer["stop"] = async (signal) => {
     const before = performance.now();
     child.kill(signal);
     const [code] = await closed;
-    return { code, took: performance.now() - before };
+    const ms = performance.now() - before;
+    return { code, took: { ms, starts: ms / starting } };
   };
   return {
     child,

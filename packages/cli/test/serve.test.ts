@@ -7,6 +7,11 @@ import { suite, test } from "node:test";
 import { spkiOf } from "../../../testing/served.ts";
 import { assertRefused, createPlace, textUntil } from "./place.ts";
 
+/** Ended within 2 s, or on a machine on which that is little, while it would start three times. */
+function assertSoon(took: { readonly ms: number; readonly starts: number }): void {
+  assert.ok(took.ms < 2000 || took.starts < 3, JSON.stringify(took));
+}
+
 suite("serve", { concurrency: 2 }, () => {
   test("--json: only JSON lines on stdout, the first says where, with a setup link; SIGTERM ends it in order", async () => {
     await using place = await createPlace();
@@ -19,7 +24,7 @@ suite("serve", { concurrency: 2 }, () => {
     assert.equal((await fetch(`http://localhost:${port}/`)).status < 500, true);
     const { code, took } = await server.stop("SIGTERM");
     assert.equal(code, 0);
-    assert.ok(took < 2000, `${took} ms`);
+    assertSoon(took);
     for (const line of server.lines) assert.equal(typeof JSON.parse(line), "object");
   });
 
@@ -54,7 +59,7 @@ suite("serve", { concurrency: 2 }, () => {
       await textUntil(tail.stderr, /waiting for letters/);
       const { code, took } = await server.stop("SIGINT");
       assert.equal(code, 0);
-      assert.ok(took < 2000, `${took} ms`);
+      assertSoon(took);
       tail.kill("SIGTERM");
     }
     await using again = await place.serve();
@@ -199,7 +204,7 @@ suite("serve", { concurrency: 2 }, () => {
     await using server = await place.serve([], options);
     const { code, took } = await server.stop("SIGTERM");
     assert.equal(code, 0);
-    assert.ok(took < 2000, `${took} ms`);
+    assertSoon(took);
     // The server's own process has ended, not only the one in front of it.
     await assert.rejects(fetch(server.listening.localUrl));
   });

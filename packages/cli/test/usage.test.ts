@@ -8,8 +8,16 @@ import { assertRefused, createPlace, entry, type Place } from "./place.ts";
 suite("usage", { concurrency: 2 }, () => {
   const opened = new AsyncDisposableStack();
   let place: Place;
+  /** A module hook that writes down every URL. */
+  let hook: string;
   before(async () => {
     place = opened.use(await createPlace());
+    hook = place.path("hook.mjs");
+    await writeFile(
+      hook,
+      `import { registerHooks } from "node:module"; import { appendFileSync } from "node:fs";
+       registerHooks({ load(url, context, next) { appendFileSync(process.env.LIST, url + "\\n"); return next(url, context); } });`,
+    );
   });
   after(() => opened.disposeAsync());
 
@@ -140,15 +148,9 @@ suite("usage", { concurrency: 2 }, () => {
     assert.match(await place.ok(["serve", "--help"]), /--trust-proxy <addresses>/);
   });
 
-  /** Runs with a module hook that writes down every URL. */
+  /** Runs with the hook. */
   async function loadedBy(args: readonly string[]): Promise<{ stdout: string; modules: string }> {
-    const hook = place.path("hook.mjs");
     const list = place.path(`modules-${args[0]}`);
-    await writeFile(
-      hook,
-      `import { registerHooks } from "node:module"; import { appendFileSync } from "node:fs";
-       registerHooks({ load(url, context, next) { appendFileSync(process.env.LIST, url + "\\n"); return next(url, context); } });`,
-    );
     const { stdout } = await place.run(args, { env: { NODE_OPTIONS: `--import=${hook}`, LIST: list } });
     return { stdout, modules: await readFile(list, "utf8") };
   }

@@ -19,6 +19,7 @@ import {
   type RequestOf,
   type SocketOperation,
 } from "@snug/protocol";
+import { patience } from "../../../testing/patience.ts";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
 
 /** Node's platform with a clock of the test's, a plug to pull, and a hand on every frame. */
@@ -288,8 +289,6 @@ export function failingAt(
     },
   });
 }
-
-const patience = 60_000;
 
 /** Resolves at the change that makes it so; the limit only ends a test that has failed. */
 function until(client: Client, what: string, holds: (state: ClientState) => boolean): Promise<void> {

@@ -105,7 +105,7 @@ if (!existsSync(${JSON.stringify(file("broken"))})) {
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const answer = await eventually("the authority answers", () => ask(asked).catch(() => undefined), 30_000);
+    const answer = await eventually("the authority answers", () => ask(asked).catch(() => undefined));
     await eventually("its DNS answers", () =>
       fetch(`${dns}/dns-request-history`, { method: "POST", body: "{}" }).catch(() => undefined),
     );

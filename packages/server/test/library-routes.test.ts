@@ -179,9 +179,7 @@ test("VL10: a segment fetched over HTTP decodes with its init to exactly its own
   assert.deepEqual(await hashes(["-i", path]), all.slice(first, first + second));
 });
 
-test("VL9: ffmpeg plays the whole title by a grant's address, every rendition", {
-  timeout: 60_000,
-}, async () => {
+test("VL9: ffmpeg plays the whole title by a grant's address, every rendition", async () => {
   using folders = testFolders();
   await using at = await serve(sampleFolder, folders);
   const { stdout } = await run("ffprobe", [

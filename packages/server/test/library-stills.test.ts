@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { copyFileSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { TitleView } from "@snug/protocol";
 import { openLibrary } from "../src/library/index.ts";
+import { Stills } from "../src/library/stills.ts";
 import { collect, makeVideo, sampleFolder, testFolders, until } from "./library-fixtures.ts";
 
 const log = (): void => undefined;
@@ -63,6 +65,49 @@ test("VL13: without ffmpeg films play, and say that they have no picture", async
   assert.equal((await collect(segment?.body ?? assert.fail())).length, segment?.length);
   assert.equal(await library.open({ ...names, rendition: "", file: "still.jpg" }), undefined);
   assert.equal((await library.detail(title.id)).title.still, false);
+});
+
+test("VL13: a picture that a busy machine had no time for is not given up: the next start makes it", async ({
+  mock,
+}) => {
+  using folders = testFolders();
+  const file = { path: "Film.mp4", size: 1 };
+  copyFileSync(join(sampleFolder, "Test card_240p.mp4"), join(folders.videos, file.path));
+  const view = { state: "playable", version: "v1", durationMicroseconds: 24_000_000 };
+  const kept: (Uint8Array | null)[] = [];
+  const parts = {
+    folder: folders.videos,
+    catalog: { titles: () => [{ view, draft: { files: [file] } }], publish: () => undefined },
+    records: {
+      hasStill: () => (kept.length > 0 ? true : undefined),
+      keepStill: (_: string, picture: Uint8Array | null) => kept.push(picture),
+    },
+  } as unknown as ConstructorParameters<typeof Stills>[0];
+  const bin = join(folders.data, "bin");
+  mkdirSync(bin);
+  const begun = join(folders.data, "begun");
+  writeFileSync(join(bin, "ffmpeg"), `#!/bin/sh\nmkdir "${begun}"\nexec sleep 3600\n`, { mode: 0o755 });
+  const path = process.env.PATH;
+  using _ = { [Symbol.dispose]: () => void Object.assign(process.env, { PATH: path }) };
+  {
+    process.env.PATH = `${bin}:${path}`;
+    mock.timers.enable({ apis: ["setTimeout"] });
+    using stills = new Stills(parts);
+    const woken = stills.wake();
+    while (!existsSync(begun)) await setImmediate();
+    mock.timers.tick(599_999);
+    await setImmediate();
+    assert.equal(stills.isWorking, true);
+    mock.timers.tick(1);
+    await woken;
+    assert.deepEqual(kept, []);
+    process.env.PATH = path;
+    await stills.wake();
+    assert.deepEqual(kept, [], "not again and again");
+  }
+  using again = new Stills(parts);
+  await again.wake();
+  assert.deepEqual(jpegSize(Buffer.from(kept[0] ?? [])), [640, 360]);
 });
 
 /** Width and height from a JPEG's frame header (ITU-T T.81, B.2.2). */

@@ -17,7 +17,7 @@ async function startLogging(options: BootedServer["options"], log: string) {
   const child: ChildProcess = spawn(process.execPath, [script, JSON.stringify({ ...options, log })], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const exited = once(child, "exit");
+  const closed = once(child, "close");
   assert.ok(child.stdout && child.stderr);
   let text = "";
   child.stderr.setEncoding("utf8").on("data", (piece: string) => {
@@ -31,7 +31,7 @@ async function startLogging(options: BootedServer["options"], log: string) {
     /** Ends it; all that it wrote. */
     async end(): Promise<string> {
       child.kill("SIGTERM");
-      await exited;
+      await closed;
       return text;
     },
   };

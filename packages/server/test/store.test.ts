@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { type Hash, Incarnation, randomId, SnugError } from "@snug/protocol";
+import { patience } from "../../../testing/patience.ts";
 import { StartError } from "../src/startError.ts";
 import { faultOf } from "../src/store/faults.ts";
 import { makeDatabase, upgradeDatabase } from "../src/store/schema.ts";
@@ -38,7 +39,7 @@ test("D9: a moved cursor is in the database soon, also when nothing else is writ
       const found = reader.prepare("SELECT seq, delivered FROM cursors, streams WHERE delivered > 0").get();
       assert.deepEqual({ ...found }, { seq: 1, delivered: 1 });
     },
-    { timeout: 30_000 },
+    { timeout: patience },
   );
 });
 

@@ -46,7 +46,6 @@ describe("hostile texts in the web client", () => {
     contexts.push(context);
     await context.addCookies([{ name: "room", value: scenario, url: room.origin }]);
     const page = await context.newPage();
-    page.setDefaultTimeout(20_000);
     context.on("request", (request) => {
       if (!request.url().startsWith(`${room.origin}/`)) happened.push(`asked for ${request.url()}`);
     });

@@ -6,7 +6,8 @@ import type { Records } from "./records.ts";
 
 /** Enough for a JPEG of 640 pixels in width; more is not one. */
 const mostBytes = 1 << 20;
-const longestRun = 20_000;
+/** ms. Its processor time is bounded by itself; at idle priority a busy machine takes its time to give that. */
+const longestRun = 600_000;
 /** Past the opening titles, before anything is given away. */
 const share = 0.15;
 
@@ -21,6 +22,8 @@ exec nice -n 19 ffmpeg -nostdin -hide_banner -loglevel error -threads 1 -max_str
 export class Stills implements Disposable {
   readonly #options: { folder: string; catalog: Catalog; records: Records };
   readonly #abort = new AbortController();
+  /** Versions that this machine had no time for: the next start tries them again. */
+  readonly #late = new Set<string>();
   #working: Promise<void> | undefined;
 
   constructor(options: { folder: string; catalog: Catalog; records: Records }) {
@@ -50,6 +53,10 @@ export class Stills implements Disposable {
       const seconds = (title.view.durationMicroseconds / 1e6) * share;
       const picture = await grab(join(folder, file.path), seconds, this.#abort.signal);
       if (this.#abort.signal.aborted || picture === "no ffmpeg") return;
+      if (picture === "late") {
+        this.#late.add(title.view.version);
+        continue;
+      }
       records.keepStill(title.view.version, picture);
       catalog.publish();
     }
@@ -59,7 +66,8 @@ export class Stills implements Disposable {
     const { catalog, records } = this.#options;
     for (const title of catalog.titles()) {
       const { state, version } = title.view;
-      if (state !== "playable" || records.hasStill(version) !== undefined) continue;
+      if (state !== "playable" || this.#late.has(version) || records.hasStill(version) !== undefined)
+        continue;
       const file = middle(title.draft.files);
       if (file !== undefined) return { title, file };
     }
@@ -72,15 +80,14 @@ function middle(files: readonly KnownFile[]): KnownFile | undefined {
   return files.toSorted((a, b) => a.size - b.size)[files.length >> 1];
 }
 
-/** A JPEG of the picture at `seconds`, null when none can be made. Takes no longer than `longestRun`. */
+/** A JPEG of the picture at `seconds`, null when none can be made, "late" when it was not there within `longestRun`. */
 async function grab(
   path: string,
   seconds: number,
   signal: AbortSignal,
-): Promise<Uint8Array | "no ffmpeg" | null> {
+): Promise<Uint8Array | "no ffmpeg" | "late" | null> {
   const child = spawn("sh", ["-c", script, "still", path, seconds.toFixed(3)], {
     stdio: ["ignore", "pipe", "ignore"],
-    timeout: longestRun,
     killSignal: "SIGKILL",
     signal,
   });
@@ -88,6 +95,11 @@ async function grab(
     child.once("error", () => resolve("failed"));
     child.once("close", resolve);
   });
+  let late = false;
+  const limit = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, longestRun);
   const parts: Buffer[] = [];
   let bytes = 0;
   child.stdout.on("data", (part: Buffer) => {
@@ -96,6 +108,8 @@ async function grab(
     else parts.push(part);
   });
   const code = await ended;
+  clearTimeout(limit);
+  if (late) return "late";
   if (code === 127 || code === "failed") return "no ffmpeg";
   return code === 0 && bytes > 0 ? Buffer.concat(parts) : null;
 }
