@@ -11,6 +11,11 @@ if (!existsSync(new URL("../../../node_modules/commander/package.json", import.m
   );
   process.exitCode = 1;
 } else if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE) {
+  const { setFlagsFromString } = await import("node:v8");
+  // V8 allocates in the old generation at once what it saw live long from the same place in the code. An idle connection
+  // keeps the empty list for its next message (ws), so every later message's list, and bytes, stayed until a full
+  // collection: half a megabyte in each of a busy server's young collections. Before the cache, which is kept by flags.
+  setFlagsFromString("--no-allocation-site-pretenuring");
   const { enableCompileCache } = await import("node:module");
   // A third of a start is reading and compiling sources; where the folder can't be written it just isn't kept.
   enableCompileCache(fileURLToPath(new URL("../../../node_modules/.cache/snug", import.meta.url)));
