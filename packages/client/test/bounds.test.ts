@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { applyStatement, emptyDirectory, generateLogKey, nextHead, serverIdOf } from "@snug/crypto/identity";
 import { createAccount, signStatement } from "@snug/crypto/sealing";
@@ -15,6 +18,7 @@ import {
   sha256,
 } from "@snug/protocol";
 import { DirectoryLog } from "../src/directory.ts";
+import { nodePlatform } from "../src/node/index.ts";
 import { Notices } from "../src/notices.ts";
 import { Records } from "../src/records.ts";
 import { Person, pair } from "./people.ts";
@@ -75,6 +79,38 @@ test("P45 C6: a directory without an end is verified page by page, and stopped a
   const before = server.asked();
   await assert.rejects(catchUp(), { code: "directory", message: /can't accept/ });
   assert.equal(server.asked(), before + 1);
+});
+
+test("C41: an answer by HTTP that drips has failed after 30 s, in a terminal client too", {
+  timeout: 20_000,
+}, async (t) => {
+  const answers: ServerResponse[] = [];
+  const server = createServer((_, answer) => {
+    answers.push(answer.writeHead(200, { "content-type": "application/json" }));
+    answer.write(" ");
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const asked = nodePlatform().fetch(
+    { origin: `http://127.0.0.1:${port}`, authority: null },
+    { method: "GET", path: "/api/library" },
+  );
+  let failed = false;
+  asked.catch(() => {
+    failed = true;
+  });
+  await once(server, "request");
+  t.mock.timers.tick(29_999);
+  answers[0]?.write(" ");
+  await new Promise(setImmediate);
+  assert.equal(failed, false);
+  t.mock.timers.tick(1);
+  await assert.rejects(asked, { name: "NetworkError", message: `127.0.0.1:${port}: no answer in time` });
 });
 
 test("C41: events that come faster than they are dealt with end the connection, and the next one goes on", async () => {

@@ -13,7 +13,7 @@ import {
   type SocketEvents,
 } from "../platform.ts";
 
-/** A request that gets no answer, or whose answer stands still for so long, has failed. */
+/** A request whose whole answer has not come by then has failed: one that drips would keep its asker for ever. ms */
 const requestLimit = 30_000;
 
 /** Node: `ws`, and the server's own TLS authority pinned for this client alone. */
@@ -116,32 +116,35 @@ function parseJson(body: Buffer): unknown {
 function ask(address: Address, request: HttpRequest): Promise<{ status: number; body: Buffer }> {
   const url = new URL(request.path, address.origin);
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new Error("no answer in time")), requestLimit);
   const options = {
     method: request.method,
     // No shared agent: nothing stays open behind an answer.
     agent: false,
-    timeout: requestLimit,
+    signal: late.signal,
     headers: {
       ...(body === undefined ? {} : { "content-type": "application/json" }),
       ...(request.token === undefined ? {} : { authorization: `Bearer ${request.token}` }),
     },
     ...(address.authority === null ? {} : { ca: address.authority }),
   };
-  return new Promise((resolve, reject) => {
-    const failed = (cause: Error) =>
+  return new Promise<{ status: number; body: Buffer }>((resolve, reject) => {
+    const failed = (error: Error) => {
+      const cause = late.signal.aborted ? (late.signal.reason as Error) : error;
       reject(
         cause instanceof SnugError
           ? cause
           : new NetworkError(`${url.host}: ${tlsWords(cause, address.authority)}`, { cause }),
       );
+    };
     const send = url.protocol === "https:" ? httpsRequest : httpRequest;
     const sent = send(url, options, (response) => {
       readBody(response).then((read) => resolve({ status: response.statusCode ?? 0, body: read }), failed);
     });
-    sent.on("timeout", () => sent.destroy(new Error("no answer in time")));
     sent.on("error", failed);
     sent.end(body);
-  });
+  }).finally(() => clearTimeout(timer));
 }
 
 /** What OpenSSL calls a certificate that nobody known vouches for. */
