@@ -47,6 +47,9 @@ export function mpvArguments(of: Playback): string[] {
     "--cache-on-disk=no",
     "--save-position-on-quit=no",
     "--tls-verify=yes",
+    // Nothing but HLS: mpv's own lists and edit lists would open whatever address they name.
+    "--demuxer=lavf",
+    "--demuxer-lavf-format=hls",
     ...(of.authority === null ? [] : [`--tls-ca-file=${of.authority}`]),
     ...(of.quiet ? ["--no-terminal", "--force-window=yes"] : []),
     `--force-media-title=${of.name}`,

@@ -3,6 +3,8 @@ import { spawn } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { mpvArguments } from "../src/player.ts";
@@ -79,6 +81,28 @@ suite("videos by command line", () => {
     refused.stderr.resume();
     const [code] = await once(refused, "close");
     assert.notEqual(code, 0);
+  });
+
+  test("T67: mpv is led nowhere by a list of addresses in the place of a film", async () => {
+    const asked: (string | undefined)[] = [];
+    const lists = ["#EXTM3U\n/elsewhere\n", "[playlist]\nFile1=/elsewhere\n", "# mpv EDL v0\n/elsewhere\n"];
+    const server = createServer(({ url }, answer) => {
+      asked.push(url);
+      answer.end(lists[Number(url?.slice(1, 2))] ?? "");
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    const { port } = server.address() as AddressInfo;
+    for (const at of lists.keys()) {
+      const url = `http://127.0.0.1:${port}/${at}/master.m3u8`;
+      const signal = new AbortController().signal;
+      const given = mpvArguments({ url, name: "x", authority: null, quiet: true, signal });
+      const env = { PATH: process.env.PATH, MPV_HOME: place.path("none") };
+      const child = spawn("mpv", ["--vo=null", "--ao=null", ...given], { env, stdio: "ignore" });
+      assert.notEqual((await once(child, "close"))[0], 0);
+    }
+    server.closeAllConnections();
+    server.close();
+    assert.deepEqual([...new Set(asked)], ["/0/master.m3u8", "/1/master.m3u8", "/2/master.m3u8"]);
   });
 
   test("play without mpv says so", async () => {
