@@ -85,13 +85,15 @@ suite("videos by command line", () => {
 
   test("T67: mpv is led nowhere by a list of addresses in the place of a film", async () => {
     const asked: (string | undefined)[] = [];
-    const lists = ["#EXTM3U\n/elsewhere\n", "[playlist]\nFile1=/elsewhere\n", "# mpv EDL v0\n/elsewhere\n"];
+    let lists: readonly string[] = [];
     const server = createServer(({ url }, answer) => {
       asked.push(url);
       answer.end(lists[Number(url?.slice(1, 2))] ?? "");
     });
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     const { port } = server.address() as AddressInfo;
+    const elsewhere = `http://127.0.0.1:${port}/elsewhere`;
+    lists = [`#EXTM3U\n${elsewhere}\n`, `[playlist]\nFile1=${elsewhere}\n`, `# mpv EDL v0\n${elsewhere}\n`];
     for (const at of lists.keys()) {
       const url = `http://127.0.0.1:${port}/${at}/master.m3u8`;
       const signal = new AbortController().signal;
