@@ -61,7 +61,7 @@ function createProgram(): Command {
       new Option("--home <folder>", "the folder of this client's state")
         .env("SNUG_HOME")
         .argParser(folder)
-        .default(join(homedir(), ".snug"), "~/.snug"),
+        .default(ownHome(), "~/.snug"),
     );
   addServerCommands(program);
   addDoctorCommand(program);
@@ -71,6 +71,22 @@ function createProgram(): Command {
   addVideoCommands(program);
   // After the commands, which would inherit it: here an argument is a command that doesn't exist.
   return program.allowExcessArguments().action(() => openTerminal(program));
+}
+
+/** None for a user whom the system does not know and who has no HOME, as containers have them: servers need none. */
+function ownHome(): string | undefined {
+  try {
+    return join(homedir(), ".snug");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_SYSTEM_ERROR") return undefined;
+    throw error;
+  }
+}
+
+/** Throws CommandError 2 when there is no folder for a client's state. */
+function homeOf(home: string | undefined): string {
+  if (home !== undefined) return home;
+  throw new CommandError(exitCodes.usage, "this user has no home folder; name one with --home");
 }
 
 function oneLine(text: string): string {
@@ -95,12 +111,18 @@ async function openTerminal(program: Command): Promise<void> {
   // React's development build is slower to load and to draw.
   process.env.NODE_ENV ??= "production";
   const { runTerminal } = await import("./terminal/run.ts");
-  await runTerminal(program.opts().home);
+  await runTerminal(homeOf(program.opts().home));
 }
 
 function placeOf(command: Command): Place {
-  const { home, json } = command.optsWithGlobals<{ home: string; json?: true }>();
-  return { home, output: createOutput({ json: json === true }) };
+  const { home, json } = command.optsWithGlobals<{ home?: string; json?: true }>();
+  return {
+    // Looked at by those only who need one.
+    get home() {
+      return homeOf(home);
+    },
+    output: createOutput({ json: json === true }),
+  };
 }
 
 /** The server keeps its state in --data: a --home beside it would be silently without effect. */

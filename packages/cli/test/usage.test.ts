@@ -80,6 +80,16 @@ suite("usage", { concurrency: 2 }, () => {
     });
   }
 
+  test("a user whom the system does not know, without HOME, runs a server; clients say which folder", async () => {
+    const unknown =
+      'import os from "node:os"; import { syncBuiltinESMExports } from "node:module";' +
+      'os.homedir = () => { throw Object.assign(new Error(), { code: "ERR_SYSTEM_ERROR" }); };' +
+      "syncBuiltinESMExports();";
+    const node = ["--import", `data:text/javascript,${encodeURIComponent(unknown)}`];
+    assert.equal((await place.run(["serve", "--help"], { node })).code, 0);
+    assertRefused(await place.run(["people"], { node }), 2, /no home folder; name one with --home/);
+  });
+
   test("exit code 7: a home that is no folder, or lies in what is none, is named with the reason", async () => {
     await writeFile(place.path("file"), "not a folder");
     for (const home of ["file", "file/below"]) {
