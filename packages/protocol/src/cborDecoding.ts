@@ -97,14 +97,14 @@ class Decoding {
     const start = this.at;
     this.at = end;
     if (end - start <= shortText) {
-      let text = "";
+      const codes = new Array<number>(end - start);
       let n = start;
       for (; n < end; n++) {
         const byte = bytes[n] as number;
         if (byte > 0x7f) break;
-        text += String.fromCharCode(byte);
+        codes[n - start] = byte;
       }
-      if (n === end) return text;
+      if (n === end) return String.fromCharCode(...codes);
     }
     let text: string;
     try {
