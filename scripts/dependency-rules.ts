@@ -51,7 +51,7 @@ export const PLATFORMS: readonly Platform[] = [
     places: [
       ...TESTS_AND_TOOLS,
       /^packages\/(server|cli)\//,
-      /^packages\/client\/src\/node\//,
+      /^packages\/(client|protocol)\/src\/node\//,
       /^packages\/media\/src\/node\.ts$/,
       /^packages\/web\/vite\.config\.ts$/,
     ],

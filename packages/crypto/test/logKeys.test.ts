@@ -15,6 +15,7 @@ import {
   serverIdOf,
   signCheckpoint,
   signLogKeyChange,
+  unsafeReplay,
   unverifiedSize,
 } from "@snug/crypto/identity";
 import { createAccount } from "@snug/crypto/sealing";
@@ -90,6 +91,7 @@ test("I28: a change by another key, of another server, out of number or back to 
     third.private,
   );
   await assert.rejects(take(forged), refused("forbidden", /did not sign/));
+  await assert.rejects(unsafeReplay(start, [forged]), refused("forbidden", /did not sign/));
   const stranger = await change(1, third, second);
   await assert.rejects(take(stranger), refused("conflict", /not the log's/));
   const again = await change(2, first, third);

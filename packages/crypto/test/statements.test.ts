@@ -6,6 +6,7 @@ import {
   type Directory,
   emptyDirectory,
   sealingKeyOf,
+  unsafeReplay,
 } from "@snug/crypto/identity";
 import { createAccount, recoverKeys, signStatement } from "@snug/crypto/sealing";
 import {
@@ -422,6 +423,41 @@ test("I14: a known kind of a version from the future freezes its account too", a
   const { directory } = await take(await forgeStatement(personOf(room, "Bob").keys.signing, members));
   const bob = accountOf(directory, personOf(room, "Bob").account);
   assert.deepEqual([bob.newer, bob.removed], [true, false]);
+});
+
+test("I31: a replay that verifies no signature again makes the same directory, who signed each statement included", async () => {
+  const bob = personOf(room, "Bob");
+  const made = Object.values(room.people).map(({ genesis }) => genesis as Uint8Array);
+  let now = room;
+  const add = async (key: CryptoKey, kind: string, body: unknown, keyId?: string): Promise<void> => {
+    const members = membersOf(now, "Bob", kind, body);
+    if (keyId !== undefined) members[9] = keyId;
+    const statement = await forgeStatement(key, members);
+    now = { ...room, directory: (await take(statement, now.directory)).directory };
+    made.push(statement);
+  };
+  const { signingKeyId, recoveryKeyId } = accountOf(room.directory, bob.account);
+  const stranger = personOf(room, "Alice").keys.signing;
+  await add(bob.keys.signing, "device-add", (await deviceEntry()).entry);
+  await add(await recoveryKeyOf("Bob"), "device-revoke", { device: bob.device }, recoveryKeyId);
+  await add(bob.keys.signing, "succession", {});
+  // Chained though nobody of the account signed them: a known key's name does not make them its own (I14).
+  await add(stranger, "remove", {}, accountOf(room.directory, personOf(room, "Alice").account).signingKeyId);
+  await add(stranger, "remove", {}, signingKeyId);
+  await add(bob.keys.signing, "device-add", (await deviceEntry()).entry);
+  const replayed = await unsafeReplay(emptyDirectory(room.server), made);
+  assert.deepEqual(replayed, await applyStatements(emptyDirectory(room.server), made));
+  assert.deepEqual(
+    accountOf(replayed.directory, bob.account).history.map(({ signedBy }) => signedBy),
+    ["signing", "signing", "recovery", "signing", null, null, "signing"],
+  );
+  // Whatever else a statement must be, it must be here too.
+  const [alice = new Uint8Array()] = made;
+  await assert.rejects(
+    unsafeReplay(emptyDirectory(other.server), made),
+    refused("forbidden", /another server/),
+  );
+  await assert.rejects(unsafeReplay(replayed.directory, [alice]), refused("name-taken", /alice/));
 });
 
 test("I14: nobody else can freeze an account", async () => {

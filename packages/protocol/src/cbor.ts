@@ -45,8 +45,15 @@ export function decodeCbor(bytes: Uint8Array, most: number = limits.frame): unkn
 export function decodeDeterministicCbor(bytes: Uint8Array, most: number = limits.frame): unknown {
   const value = decodeCbor(bytes, most);
   const again = encodeCbor(value);
-  if (again.length !== bytes.length || !again.every((byte, at) => byte === bytes[at])) {
+  if (!isSame(again, bytes)) {
     throw new SnugError("malformed", "CBOR is not in its deterministic form");
   }
   return value;
+}
+
+// A loop takes a fifth of the time of `every`, and a directory has thousands of statements.
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }

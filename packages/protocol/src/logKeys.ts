@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { decodeDeterministicCbor, encodeCbor } from "./cbor.ts";
+import { decodeCbor, decodeDeterministicCbor, encodeCbor } from "./cbor.ts";
 import { SnugError } from "./errors.ts";
 import { ServerId } from "./ids.ts";
 import { labels } from "./labels.ts";
@@ -56,11 +56,12 @@ export function encodeLogKeyChange(signed: Uint8Array, signature: Uint8Array): U
  * Throws SnugError `malformed`, or `upgrade` for a later form.
  */
 export function decodeLogKeyChange(leaf: Uint8Array): DecodedLogKeyChange | null {
-  const outer = decodeDeterministicCbor(leaf, limits.statement);
+  // In any spelling: nearly all leaves are statements, and their own decoder asks for the one.
+  const outer = decodeCbor(leaf, limits.statement);
   const signed: unknown = Array.isArray(outer) ? outer[0] : undefined;
   // One byte opens the array; then the label stands (S2).
   if (!(signed instanceof Uint8Array) || !labelled.every((byte, at) => signed[at + 1] === byte)) return null;
-  const parts = pair.safeParse(outer);
+  const parts = pair.safeParse(decodeDeterministicCbor(leaf, limits.statement));
   const content = decodeDeterministicCbor(signed, limits.statement);
   if (Array.isArray(content) && typeof content[1] === "number" && content[1] > 1) {
     throw new SnugError("upgrade", "a log key change of a newer version of Snug");

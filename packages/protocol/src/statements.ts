@@ -66,8 +66,11 @@ const bodies = {
 } as const;
 
 export type StatementKind = keyof typeof bodies;
+/** All kinds that this version knows, in alphabetical order. */
+export const statementKinds: readonly string[] = Object.keys(bodies).sort();
 export type StatementBody<K extends StatementKind> = z.infer<(typeof bodies)[K]>;
 
+const outer = z.tuple([bytes(1, limits.statement), bytes(64, 512)]);
 const envelope = z.tuple([
   z.literal(labels.statement),
   z.int().min(1).max(65_535), // version
@@ -122,7 +125,6 @@ export function encodeStatement(signed: Uint8Array, signature: Uint8Array): Uint
 
 /** Throws SnugError `malformed` or `too-large`. Says nothing of the signature: that is crypto's. */
 export function decodeStatement(statement: Uint8Array): DecodedStatement {
-  const outer = z.tuple([bytes(1, limits.statement), bytes(64, 512)]);
   const pair = outer.safeParse(decodeDeterministicCbor(statement, limits.statement));
   if (!pair.success) throw new SnugError("malformed", "not a statement");
   const [signed, signature] = pair.data;

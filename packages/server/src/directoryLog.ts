@@ -14,6 +14,7 @@ import {
   rootOf,
   signCheckpoint,
   signLogKeyChange,
+  unsafeReplay,
 } from "@snug/crypto/identity";
 import {
   type AccountId,
@@ -26,6 +27,7 @@ import {
   SnugError,
   type StreamId,
   sha256,
+  statementKinds,
 } from "@snug/protocol";
 import type { LogKey, LogKeys } from "./logKey.ts";
 import { StartError } from "./startError.ts";
@@ -69,25 +71,41 @@ export class DirectoryLog {
   }
 
   /**
-   * Replays the stored log, which takes `most` bytes of statements. Throws StartError when it is not what its newest
-   * checkpoint says.
+   * Replays the stored log, which takes `most` bytes of statements. Each was verified before it was stored, and the
+   * checkpoint stored with it vouches for that: signatures are verified again only when that was done by a program
+   * that knew other kinds of statements (I31). Throws StartError when the log is not what its newest checkpoint says.
    */
   static async open(store: Store, keys: LogKeys, most: number = limits.directory): Promise<DirectoryLog> {
+    const known = statementKinds.join(" ");
+    const isVerified = (await store.verifiedKinds()) === known;
     const log = new DirectoryLog(store, keys, most);
+    await log.#replay(isVerified ? unsafeReplay : applyStatements);
+    if (!isVerified) await store.keepVerifiedKinds(known);
+    return log;
+  }
+
+  /** Verifies each signature of a stored log that came from elsewhere. Throws like {@link open}, and leaves all as it is. */
+  static async verify(store: Store, keys: LogKeys): Promise<void> {
+    await new DirectoryLog(store, keys, limits.directory).#replay(applyStatements);
+  }
+
+  async #replay(replay: typeof applyStatements): Promise<void> {
     for (;;) {
-      const entries = await store.directory(log.size, page);
+      const entries = await this.#store.directory(this.size, page);
       const statements = entries.map(({ statement }) => statement);
-      const { directory, changes } = await applyStatements(log.#directory, statements);
-      log.#directory = directory;
-      for (const { length } of statements) log.#bytes += length;
+      const { directory, changes } = await replay(this.#directory, statements).catch((cause: unknown) => {
+        const why = `the directory can't be read behind statement ${this.size}: ${(cause as Error).message}`;
+        throw new StartError(why, { cause });
+      });
+      this.#directory = directory;
+      for (const { length } of statements) this.#bytes += length;
       for (const [at, change] of changes.entries()) {
         const inbox = entries[at]?.inbox;
-        if (change && inbox) log.#setInbox(change.account, inbox);
+        if (change && inbox) this.#setInbox(change.account, inbox);
       }
       if (entries.length < page) break;
     }
-    await log.#checkStored();
-    return log;
+    await this.#checkStored();
   }
 
   async #checkStored(): Promise<void> {
@@ -95,6 +113,11 @@ export class DirectoryLog {
       throw new StartError("the directory names another log key than the one in the data folder's keys");
     }
     const stored = await this.#store.checkpoint();
+    if (!stored && this.size > 0) {
+      throw new StartError(
+        `the directory has ${this.size} statements and no checkpoint that vouches for them`,
+      );
+    }
     if (!stored) {
       this.#checkpoint = await this.#sign(this.#directory);
       return;

@@ -20,6 +20,8 @@ async function logOver(addStatement: Store["addStatement"], most?: number) {
   const store: Partial<Store> = {
     directory: async () => [],
     checkpoint: async () => null,
+    verifiedKinds: async () => null,
+    keepVerifiedKinds: async () => undefined,
     addAccount: async () => undefined,
     addStatement,
   };

@@ -161,6 +161,14 @@ const owed: Readonly<Record<string, Owed>> = {
     assert.equal(await store.restored(), null);
   },
 
+  "I31: it is kept which kinds of statements were known when signatures were verified": async (store) => {
+    assert.equal(await store.verifiedKinds(), null);
+    for (const kinds of ["genesis", "genesis remove"]) {
+      await store.keepVerifiedKinds(kinds);
+      assert.equal(await store.verifiedKinds(), kinds);
+    }
+  },
+
   "D20: statements come back with the inboxes and devices of their accounts, all or none": async (
     store,
     alice,

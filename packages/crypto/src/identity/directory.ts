@@ -10,7 +10,7 @@ import {
   type StatementContent,
   sha256,
 } from "@snug/protocol";
-import { type Account, advanceAccount, foundAccount, signerOf } from "./accounts.ts";
+import { type Account, advanceAccount, foundAccount, type Proof, signerOf } from "./accounts.ts";
 import { administer, isAdministration } from "./administration.ts";
 import { appointLogKey, type LogKeyTerm } from "./logKeys.ts";
 import { appendLeaf, emptyTree, type MerkleTree } from "./merkle.ts";
@@ -85,9 +85,28 @@ export async function applyStatement(
  * Throws SnugError `malformed`, `forbidden` (signature, right, server), `conflict` (number, previous, device),
  * `name-taken`, `name-invalid`, `policy`, `upgrade` (an account of a newer version).
  */
-export async function applyStatements(
+export function applyStatements(
   directory: Directory,
   statements: readonly Uint8Array[],
+): Promise<{ directory: Directory; changes: readonly Change[] }> {
+  return advance(directory, statements, "signatures");
+}
+
+/**
+ * Like {@link applyStatements}, but verifies no account's signature: for statements that were verified before, and only
+ * when the root over them is then compared with one that was kept since. A change of the log key is verified here too.
+ */
+export function unsafeReplay(
+  directory: Directory,
+  statements: readonly Uint8Array[],
+): Promise<{ directory: Directory; changes: readonly Change[] }> {
+  return advance(directory, statements, "root");
+}
+
+async function advance(
+  directory: Directory,
+  statements: readonly Uint8Array[],
+  proof: Proof,
 ): Promise<{ directory: Directory; changes: readonly Change[] }> {
   const { server } = directory;
   const draft: Draft = {
@@ -101,7 +120,8 @@ export async function applyStatements(
   for (const bytes of statements) {
     const hash = await sha256(bytes);
     const appointed = await appointLogKey(logKeys, { server, leaf: bytes, index: tree.size });
-    changes.push(appointed ? null : await apply(draft, decodeStatement(bytes), { hash, index: tree.size }));
+    const of = { hash, index: tree.size, proof };
+    changes.push(appointed ? null : await apply(draft, decodeStatement(bytes), of));
     logKeys = appointed ?? logKeys;
     tree = await appendLeaf(tree, hash);
   }
@@ -119,19 +139,19 @@ export function nextHead(directory: Directory, id: AccountId, time: number): Sta
 async function apply(
   draft: Draft,
   statement: DecodedStatement,
-  { hash, index }: { readonly hash: Hash; readonly index: number },
+  { hash, index, proof }: { readonly hash: Hash; readonly index: number; readonly proof: Proof },
 ): Promise<AccountChange> {
   const { content } = statement;
   if (content.server !== draft.server)
     throw new SnugError("forbidden", "a statement made for another server");
   if (content.kind === "genesis") {
-    const account = await foundAccount(statement, content, hash);
+    const account = await foundAccount(statement, content, { hash, proof });
     checkFounding(draft, account);
     keep(draft, account);
     return { account: account.id, subject: account.id, kind: content.kind };
   }
   const account = continued(draft, content);
-  const signedBy = await signerOf(account, statement);
+  const signedBy = await signerOf(account, statement, proof);
   if (signedBy === null && !account.newer) {
     throw new SnugError("forbidden", "a statement that no key of its account signed");
   }

@@ -18,6 +18,7 @@ export {
   hasAdmin,
   nextHead,
   sealingKeyOf,
+  unsafeReplay,
 } from "./directory.ts";
 export { inboxOf } from "./inbox.ts";
 export { admitHash, admitOf } from "./invites.ts";

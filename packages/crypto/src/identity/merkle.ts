@@ -1,4 +1,4 @@
-import { fromBase64url, type Hash } from "@snug/protocol";
+import { fromBase64url, type Hash, sha256Bytes } from "@snug/protocol";
 
 /**
  * A Merkle tree by the hashing of RFC 6962 §2.1, append-only and immutable. Only the roots of its complete subtrees
@@ -35,7 +35,7 @@ export async function appendData(tree: MerkleTree, data: Uint8Array): Promise<Me
 /** The root: 32 bytes. */
 export async function rootOf(tree: MerkleTree): Promise<Uint8Array<ArrayBuffer>> {
   let root = tree.peaks[tree.peaks.length - 1];
-  if (!root) return new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array()));
+  if (!root) return sha256Bytes(new Uint8Array());
   for (let i = tree.peaks.length - 2; i >= 0; i--) root = await digest(1, tree.peaks[i] ?? root, root);
   return root;
 }
@@ -55,7 +55,7 @@ export async function compareCheckpoint(
   return root.every((byte, at) => byte === checkpoint.root[at]) ? "same" : "different";
 }
 
-async function digest(prefix: 0 | 1, ...parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
+function digest(prefix: 0 | 1, ...parts: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(1 + parts.reduce((sum, part) => sum + part.length, 0));
   bytes[0] = prefix;
   let at = 1;
@@ -63,5 +63,5 @@ async function digest(prefix: 0 | 1, ...parts: readonly Uint8Array[]): Promise<U
     bytes.set(part, at);
     at += part.length;
   }
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return sha256Bytes(bytes);
 }

@@ -4,6 +4,7 @@ import { StartError } from "../startError.ts";
 import { newestTime, renewIncarnation } from "../store/restored.ts";
 import { openDatabase } from "../store/schema.ts";
 import { SqliteStore } from "../store/sqliteStore.ts";
+import { verifyDirectory } from "./contents.ts";
 
 /**
  * Makes a stopped server's folder, whose database somebody put back by hand, a restored one: clients come back and
@@ -11,7 +12,9 @@ import { SqliteStore } from "../store/sqliteStore.ts";
  */
 export async function adoptFolder(data: string, now: number): Promise<number> {
   using folder = await openExisting(data);
-  return renewDatabase(folder.paths.database, { now, backup: null });
+  const { database, keys } = folder.paths;
+  await verifyDirectory(database, keys);
+  return renewDatabase(database, { now, backup: null });
 }
 
 /** A new incarnation that waits for its devices. `backup`: when the backup was made; null takes its newest entry's time. */

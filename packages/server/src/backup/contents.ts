@@ -5,7 +5,7 @@ import { DirectoryLog } from "../directoryLog.ts";
 import { mustKnowVersion, versionFile } from "../folder.ts";
 import { readLogKeys } from "../logKey.ts";
 import { StartError } from "../startError.ts";
-import { openDatabase } from "../store/schema.ts";
+import { openDatabase, upgradeDatabase } from "../store/schema.ts";
 import { SqliteStore } from "../store/sqliteStore.ts";
 
 /** The public half of the backup key, in the data folder. */
@@ -34,7 +34,8 @@ export function parseManifest(text: string): Manifest {
 
 /**
  * Looks over a folder that a backup is made of, or was unpacked to: its version is known, the database is whole, its
- * directory is the one that its newest checkpoint and the log key vouch for. Throws StartError.
+ * directory is the one that its newest checkpoint and the log key vouch for, and every signature in it is its account's.
+ * Throws StartError.
  */
 export async function checkContents(folder: string): Promise<ServerId> {
   mustKnowVersion(await readFile(join(folder, versionFile), "utf8"), "what is in the backup");
@@ -46,8 +47,14 @@ export async function checkContents(folder: string): Promise<ServerId> {
   } finally {
     database.close();
   }
-  const key = await readLogKeys(join(folder, "keys"));
+  return await verifyDirectory(path, join(folder, "keys"));
+}
+
+/** Verifies the directory of a database that was copied or put there, each signature of it. Throws StartError. */
+export async function verifyDirectory(path: string, keys: string): Promise<ServerId> {
+  upgradeDatabase(path);
+  const key = await readLogKeys(keys);
   await using store = new SqliteStore(path);
-  await DirectoryLog.open(store, key);
+  await DirectoryLog.verify(store, key);
   return key.server;
 }

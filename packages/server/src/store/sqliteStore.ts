@@ -119,6 +119,15 @@ export class SqliteStore implements Store {
     return typeof text === "string" ? { text, size: Number(size) } : null;
   }
 
+  async verifiedKinds(): Promise<string | null> {
+    const value = this.#sql.get("SELECT value FROM meta WHERE key = 'verified'")?.value;
+    return typeof value === "string" ? value : null;
+  }
+
+  keepVerifiedKinds(kinds: string): Promise<void> {
+    return this.#write("keepVerifiedKinds", kinds);
+  }
+
   async directory(from: number, most: number): Promise<DirectoryEntry[]> {
     const found = this.#sql.all(
       "SELECT statement, inbox FROM statements WHERE idx >= ? ORDER BY idx LIMIT ?",

@@ -115,6 +115,10 @@ export interface Store extends AsyncDisposable {
 
   /** The newest checkpoint and the number of statements; null before the first. */
   checkpoint(): Promise<{ readonly text: string; readonly size: number } | null>;
+  /** What {@link keepVerifiedKinds} kept last; null before the first. */
+  verifiedKinds(): Promise<string | null>;
+  /** Keeps which kinds of statements were known to who verified the signatures of all that are stored. */
+  keepVerifiedKinds(kinds: string): Promise<void>;
   /** Statements from an index on, at most `most`, in order. */
   directory(from: number, most: number): Promise<readonly DirectoryEntry[]>;
   /** All statements of one account, or of the server itself, in order. */

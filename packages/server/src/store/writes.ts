@@ -91,6 +91,13 @@ export class Writes {
     this.#addLeaf(of, of.inbox);
   }
 
+  keepVerifiedKinds(kinds: string): void {
+    this.#sql.run(
+      "INSERT INTO meta VALUES ('verified', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+      kinds,
+    );
+  }
+
   addStatement(of: NewStatement, effects: StatementEffects): void {
     for (const device of effects.addedDevices) {
       if (this.#sql.get("SELECT 1 FROM devices WHERE device = ?", device)) {
