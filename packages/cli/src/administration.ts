@@ -65,9 +65,8 @@ export async function endDevice(
   await withConnection(of.home, async (client, state) => {
     const person = other(state, of.name);
     mustRule(state);
-    const found = (await client.devices(person.account)).filter(
-      ({ device, endedBy }) => endedBy === null && typedId(device).startsWith(of.device),
-    );
+    const active = (await client.devices(person.account)).filter(({ endedBy }) => endedBy === null);
+    const found = active.filter(({ device }) => typedId(device).startsWith(of.device));
     const [view] = found;
     if (!view || found.length > 1) {
       const many = found.length > 1 ? `${found.length} devices begin` : "no device of theirs begins";
@@ -78,7 +77,8 @@ export async function endDevice(
     }
     const id = typedId(view.device);
     if (!of.yes) {
-      const question = `End the device ${id} of ${harmlessLine(person.name)} for good? Everybody is told.`;
+      const only = active.length === 1 ? " It is their only one: nobody comes in as them any more." : "";
+      const question = `End the device ${id} of ${harmlessLine(person.name)} for good?${only} Everybody is told.`;
       await confirm("devices end", { question, expected: person.name });
     }
     await client.endDevice(person.account, view.device);

@@ -375,12 +375,17 @@ describe("the web client under the server's policy", () => {
     await manage.getByText("Make a member again").waitFor();
     await manage.getByTestId("end-device-1").press("Enter");
     const confirm = page.getByRole("dialog", { name: "End a device of Marek?" });
+    await confirm.getByText("stays on this server with their other devices").waitFor();
     await confirm.getByRole("button", { name: "Keep" }).press("Enter");
     await confirm.waitFor({ state: "hidden" });
     await manage.getByTestId("end-device-1").click();
     await confirm.getByTestId("manage-confirm").press("Enter");
     await confirm.waitFor({ state: "hidden" });
     await eventually("ended", async () => (await manage.getByTestId("end-device-1").count()) === 0);
+    await manage.getByTestId("end-device-2").click();
+    await confirm.getByText("It is the only one").waitFor();
+    await confirm.getByRole("button", { name: "Keep" }).press("Enter");
+    await confirm.waitFor({ state: "hidden" });
     await manage.getByTestId("remove-person").press("Enter");
     const farewell = page.getByRole("dialog", { name: "Remove Marek?" });
     assert.deepEqual(await seriousFaults(page), [], "the question");

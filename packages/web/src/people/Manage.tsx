@@ -8,7 +8,9 @@ import styles from "./manage.module.css";
 import { Problem } from "./Problem.tsx";
 
 /** What is asked about before it is done, because it can't be taken back. */
-type Asked = { readonly is: "remove" } | { readonly is: "end"; readonly view: DeviceView };
+type Asked =
+  | { readonly is: "remove" }
+  | { readonly is: "end"; readonly view: DeviceView; readonly last: boolean };
 
 /** What only an administrator may do about somebody else; everybody here is told. */
 export function Manage({ person }: { readonly person: Person }): ReactElement {
@@ -25,6 +27,7 @@ export function Manage({ person }: { readonly person: Person }): ReactElement {
     if (known) client.devices(account).then(setDevices, (error: unknown) => setProblem(inWords(error)));
   }, [client, account, people, setProblem]);
   const role = person.role === "admin" ? "member" : "admin";
+  const last = devices.filter(({ endedBy }) => endedBy === null).length === 1;
   return (
     <section className={styles.manage} aria-labelledby={heading}>
       <h3 id={heading}>Manage</h3>
@@ -40,7 +43,7 @@ export function Manage({ person }: { readonly person: Person }): ReactElement {
               <Button
                 aria-label={`End device ${at + 1}`}
                 data-testid={`end-device-${at + 1}`}
-                onClick={() => setAsked({ is: "end", view })}
+                onClick={() => setAsked({ is: "end", view, last })}
               >
                 End
               </Button>
@@ -96,8 +99,18 @@ function Confirm({ person, asked, onClose }: ConfirmProps): ReactElement {
       <p>
         {ends ? (
           <>
-            The device {deviceInWords(asked.view)} can’t sign in again. <Isolated text={name} /> stays on this
-            server with their other devices. It can’t be taken back.
+            The device {deviceInWords(asked.view)} can’t sign in again.{" "}
+            {asked.last ? (
+              <>
+                It is the only one: nobody comes in as <Isolated text={name} /> any more, and nobody can take
+                the name again.
+              </>
+            ) : (
+              <>
+                <Isolated text={name} /> stays on this server with their other devices.
+              </>
+            )}{" "}
+            It can’t be taken back.
           </>
         ) : (
           <>
