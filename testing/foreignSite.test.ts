@@ -103,8 +103,14 @@ describe("another site in the same browser", () => {
             .frames()
             .every((frame) => frame.parentFrame() === null || frame.url().startsWith("chrome-error:"));
         await eventually("no frame has ours", refused);
-        const posts = linesSince(before).filter(({ method }) => method === "POST" || method === "DELETE");
-        assert.ok(posts.length > 0 && posts.every(({ status }) => status === 403), JSON.stringify(posts));
+        const posts = await eventually("the log has them", () => {
+          const all = linesSince(before).filter(({ method }) => method === "POST" || method === "DELETE");
+          return all.length > 0 ? all : undefined;
+        });
+        assert.ok(
+          posts.every(({ status }) => status === 403),
+          JSON.stringify(posts),
+        );
         assert.ok(linesSince(before).every(({ event }) => event !== "opened"));
         await other.close();
       }

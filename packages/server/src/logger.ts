@@ -1,4 +1,4 @@
-import { type DestinationStream, pino, stdSerializers } from "pino";
+import { pino, stdSerializers } from "pino";
 
 /** What is written: nothing, what an operator has to look at, or also what happens. */
 export type LogLevel = "silent" | "warn" | "info";
@@ -56,11 +56,16 @@ const events: Readonly<Record<keyof LogEvents, readonly ["info" | "warn" | "erro
   fault: ["error", "a fault of the server"],
 };
 
+/** So much waits for whoever reads the log; what comes above it is left out. bytes */
+const mostWaiting = 1_048_576;
+
 /** Writes one JSON object a line for the operator. */
 export class Logger {
   readonly #pino: ReturnType<typeof pino>;
 
-  constructor(level: LogLevel, to: DestinationStream = process.stderr) {
+  constructor(level: LogLevel) {
+    // process.stderr waits for a terminal and a file, keeps all that a pipe does not take, and writes each line by itself.
+    const to = pino.destination({ dest: 2, sync: false, maxLength: mostWaiting });
     this.#pino = pino(
       {
         level,

@@ -157,3 +157,22 @@ test("O10: --log warn says nothing while all is well", async () => {
   assert.equal((await fetch(`${server.at.localUrl}/api/library`)).status, 401);
   assert.equal(await server.end(), "");
 });
+
+test("O62: of a log that is not read 1 MiB waits, whole lines in order, and nobody waits for it", async () => {
+  const script = `
+    import { Logger } from ${JSON.stringify(new URL("../src/logger.ts", import.meta.url).href)};
+    const logger = new Logger("info");
+    for (let connection = 0; connection < 20_000; connection++) logger.write("opened", { connection });
+    process.stdout.write("done\\n");`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
+  const closed = once(child, "close");
+  assert.deepEqual(await once(createInterface(child.stdout), "line"), ["done"]);
+  let text = "";
+  child.stderr.setEncoding("utf8").on("data", (piece: string) => {
+    text += piece;
+  });
+  assert.deepEqual(await closed, [0, null]);
+  const lines = linesOf(text);
+  assert.ok(lines.every(({ connection }, at) => connection === at));
+  assert.ok(text.length <= 1_048_576 && text.length > 1_048_576 - 1024, `${text.length} bytes`);
+});

@@ -70,6 +70,8 @@ export class Upgrades {
       for (const leave of places) leave();
     });
     const address = this.#site.addressOf(request);
+    // The answer and the hello leave together.
+    raw.cork();
     this.#sockets.handleUpgrade(request, raw, head, (socket) => {
       this.#note(
         socket,
@@ -77,6 +79,7 @@ export class Upgrades {
         address,
       );
     });
+    raw.uncork();
   }
 
   #note(socket: WebSocket, connection: Connection, address: string): void {
