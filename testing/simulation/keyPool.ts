@@ -1,11 +1,13 @@
 import { hash } from "node:crypto";
+import { Chance } from "./chance.ts";
+import { makeRsaPair } from "./rsaPairs.ts";
 
 type Work = <T>(done: Promise<T>) => Promise<T>;
 type Method = (...args: unknown[]) => Promise<unknown>;
 
 /**
- * WebCrypto with a memory, for many courses: RSA pairs are made once (half a second each) and given out anew in each
- * course, and what was sealed with RSA here is opened from memory (4 ms each). Everything else is the real thing.
+ * WebCrypto with a memory, for many courses: RSA pairs are made once (half a second each), the same ones in every
+ * process, and given out anew in each course, and what was sealed with RSA here is opened from memory (4 ms each). Everything else is the real thing.
  */
 export class KeyPool {
   readonly #pairs = new Map<string, Promise<CryptoKeyPair>[]>();
@@ -51,11 +53,7 @@ export class KeyPool {
     this.#pairs.set(name, pairs);
     const known = pairs[at];
     if (known) return known;
-    const made = real.generateKey(
-      algorithm,
-      true,
-      name === "RSA-PSS" ? ["sign", "verify"] : ["encrypt", "decrypt"],
-    );
+    const made = makeRsaPair(real, new Chance(`${name} ${at}`), algorithm);
     pairs[at] = made;
     return made;
   }
