@@ -98,6 +98,8 @@ export class Device {
   weather: Weather = { latency: 20, spread: 20, rate: 1000 };
   /** ms that this device's clock differs from the course's. */
   clock: number;
+  /** When its newest connection came about, ms of the course. */
+  linkedAt = Number.NEGATIVE_INFINITY;
   /** Its program is not to start now. */
   locked = false;
   /** Signed out, or left, or ended by an administrator: for good. */
@@ -315,6 +317,7 @@ export class Device {
       this.#lines.add(fresh);
       if (this.#awake) fresh.hold("sleep", true, ["down"]);
       if (this.#house.accept(fresh)) {
+        this.linkedAt = this.#course.now;
         reach(opened);
         return;
       }

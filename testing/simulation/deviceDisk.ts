@@ -1,4 +1,4 @@
-import type { Store } from "@snug/client";
+import { type Store, StoreError } from "@snug/client";
 import type { Chance } from "./chance.ts";
 import type { Course } from "./course.ts";
 
@@ -98,7 +98,7 @@ export class DeviceDisk {
         return run(this.#delay(), () => {
           if (this.refuses > 0) {
             this.refuses--;
-            throw new Error("no space left on the device");
+            throw StoreError.ofDisk(new Error("no space left on the device"));
           }
           this.write(kept);
           this.#watcher.committed(kept);

@@ -83,6 +83,7 @@ export class Ending {
       }),
       this.#letters.checkCopies(device, client),
       this.#letters.checkOrphans(device, client),
+      this.#letters.checkShown(device, client),
     ]);
     await Promise.all(checks);
   }

@@ -1,8 +1,9 @@
-import { type Client, NetworkError } from "@snug/client";
+import type { Client } from "@snug/client";
 import { SnugError } from "@snug/protocol";
 import type { Course } from "./course.ts";
 import type { Device, Person } from "./device.ts";
 import type { House } from "./house.ts";
+import { isTyped } from "./refusals.ts";
 
 /** How everybody gets in: the first by the setup link, the others by whoever is there. */
 export class Joining {
@@ -34,11 +35,7 @@ export class Joining {
       if (code === "invite-invalid") {
         this.#links.delete(device);
         this.#link = null;
-      } else if (
-        !(error instanceof NetworkError) &&
-        !["unavailable", "conflict"].includes(code) &&
-        !/no space left/.test(String(error))
-      ) {
+      } else if (!isTyped(error) || (code !== "" && !["unavailable", "conflict"].includes(code))) {
         this.#course.fail(`${device.name} can't come in: ${String(error)}`);
       }
       this.#course.trace(device.name, `is not in yet ${code}`);

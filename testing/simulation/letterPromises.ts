@@ -36,8 +36,8 @@ interface Refused {
 const most = 10_000;
 const ranks: Readonly<Record<string, number>> = { queued: 0, held: 0, accepted: 1, delivered: 2 };
 
-/** What was under way when a device blocked somebody, or took that back, may still be dealt with as before. ms */
-const blockingTakes = 60_000;
+/** What came while its sender was blocked may be dropped so long after that was taken back. ms */
+const openingTakes = 60_000;
 
 /** What must hold of the letters: whatever a device's disk or its owner's eyes are given is held against what was sent. */
 export class LetterPromises {
@@ -48,6 +48,10 @@ export class LetterPromises {
   /** device:text of what was shown by word, and the order of the last from each. */
   readonly #shown = new Set<string>();
   readonly #lastShown = new Map<string, number>();
+  /** device:account:letter that was taken in. */
+  readonly #taken = new Set<string>();
+  /** device:letter → how many restores there had been when it went back to be offered again. */
+  readonly #offeredAgain = new Map<string, number>();
   readonly #positions = new Map<Device, { seq: number; restores: number }>();
   /** device:account → when it began or ceased to be blocked there, ms of the course. */
   readonly #blocked = new Map<string, { since: number; is: boolean }>();
@@ -104,8 +108,11 @@ export class LetterPromises {
         this.#blocked.set(`${device.name}:${key}`, { since: this.#now(), is: value !== null });
       }
       if (!value) continue;
-      if (table === "letters")
-        this.#checkLetter(device, decodeCbor(value, Number.POSITIVE_INFINITY) as Stored);
+      if (table === "letters") {
+        const stored = decodeCbor(value, Number.POSITIVE_INFINITY) as Stored;
+        this.#checkLetter(device, stored);
+        this.#checkTaken(device, stored);
+      }
       if (table === "refused") this.#checkRefused(device, decodeCbor(value) as Refused);
       if (table === "position") this.#checkPosition(device, decodeCbor(value) as { seq: number });
       if (table === "counters") this.#checkCounter(device, key, decodeCbor(value) as { accepted: number });
@@ -121,11 +128,6 @@ export class LetterPromises {
     const mark = `${device.name}:${letter.text}`;
     if (this.#shown.has(mark)) this.#broken(`${device.name} was shown ${nameOf(sent)} twice`);
     this.#shown.add(mark);
-    if (device.person.doomed || device.doomed) return;
-    const block = this.#blocked.get(`${device.name}:${letter.from}`);
-    if (block?.is && block.since < this.#now() - blockingTakes) {
-      this.#broken(`${device.name} was shown ${nameOf(sent)}, whose sender is blocked`);
-    }
     const line = `${device.name}:${sent.from.name}`;
     const last = this.#lastShown.get(line) ?? 0;
     if (sent.order <= last) this.#broken(`${device.name} was shown ${nameOf(sent)} behind a later one`);
@@ -135,9 +137,8 @@ export class LetterPromises {
     this.#lastShown.set(line, sent.order);
   }
 
-  /** Whether a letter between two others is rightly not here: it had an end, was refused, or a restored server has lost it. */
+  /** Whether a letter between two others is rightly not here: it had an end, or was refused. */
   #mayLack(device: Device, { from, to, order }: Sent, after: number): boolean {
-    if (this.#server().restores > 0) return true;
     const refused = refusedAt(device);
     return this.all.some(
       (sent) =>
@@ -147,6 +148,15 @@ export class LetterPromises {
         sent.order < order &&
         (sent.expires !== null || (sent.id !== null && refused.has(sent.id))),
     );
+  }
+
+  /** Nothing new comes in of somebody whom this disk has blocked. */
+  #checkTaken(device: Device, { id, from, state }: Stored): void {
+    const mark = `${device.name}:${from}:${id}`;
+    if (state.is !== "received" || this.#taken.has(mark)) return;
+    this.#taken.add(mark);
+    if (device.disk.get("blocked", from))
+      this.#broken(`${device.name} takes in a letter of somebody who is blocked`);
   }
 
   /** Only forwards, and never ahead of what the server's disk holds. */
@@ -159,9 +169,13 @@ export class LetterPromises {
     const rank = ranks[stored.state.is] ?? 0;
     const before = this.#ranks.get(mark) ?? 0;
     this.#ranks.set(mark, rank);
-    // What a restored server may have lost is offered again (C30); what was delivered never.
-    const again = before === 1 && this.#server().restores > 0;
-    if (rank < before && !again) this.#broken(`${nameOf(sent)} went back to ${stored.state.is}`);
+    if (rank < before) {
+      // What a restored server may have lost is offered again (C30), once for each restore; what was delivered never.
+      const { restores } = this.#server();
+      const isNews = before === 1 && restores > (this.#offeredAgain.get(mark) ?? 0);
+      if (!isNews) this.#broken(`${nameOf(sent)} went back to ${stored.state.is}`);
+      this.#offeredAgain.set(mark, restores);
+    }
     if (rank === 0) return;
     const of = { ...room, id: stored.id, to: stored.thread };
     const { accepted, delivered } = this.#server().promised(of);
@@ -171,18 +185,18 @@ export class LetterPromises {
 
   /**
    * Everybody is honest here: nothing is refused but what had an end, is by somebody who is blocked here, or was erased
-   * before this device was there. What somebody wrote before their own end is taken (L9), but for one that a restored
-   * server has forgotten.
+   * before this device was there. What somebody wrote before their own end is taken (L9), but for what another device of
+   * this one's owner brought back to a restored server behind this one's asking (decision 0012).
    */
   #checkRefused(device: Device, { id, account, why }: Refused): void {
     const sent = this.all.find((letter) => letter.id === id);
-    const isForgotten = sent?.from.mayBeRefused && this.#server().restores > 0;
-    if (sent?.expires || isForgotten || device.mayBeRefused) return;
+    const isFirst = device === device.person.devices[0];
+    if (why === "its contents have been erased" && (!isFirst || (sent && sent.expires !== null))) return;
     const block = this.#blocked.get(`${device.name}:${account}`);
     if (why === "its sender is blocked" && block) {
-      if (block.is || block.since > this.#now() - blockingTakes) return;
+      if (block.is || block.since > this.#now() - openingTakes) return;
     }
-    if (why === "its contents have been erased" && device !== device.person.devices[0]) return;
+    if (sent?.from.mayBeRefused && this.#server().restores > 0 && device.person.devices.length > 1) return;
     this.#broken(`${device.name} refuses ${sent ? nameOf(sent) : "what nobody wrote"}: ${why}`);
   }
 
@@ -253,7 +267,6 @@ export class LetterPromises {
     for (const sent of this.#sent.values()) {
       const { from, to, id } = sent;
       if (to !== device.person || !from.ended || !from.lastRoom || !to.account) continue;
-      if (from.mayBeRefused && this.#server().restores > 0) continue;
       if (id === null || !this.#server().letter({ ...from.lastRoom, id, to: to.account }).accepted) continue;
       const texts = await this.#textsOf(client, from.lastRoom.account);
       this.#checkHas(device, texts, sent);
@@ -262,10 +275,22 @@ export class LetterPromises {
   }
 
   #checkHas(device: Device, texts: readonly string[], sent: Sent): void {
-    const { id, expires, text } = sent;
-    if (expires !== null || (id !== null && refusedAt(device).has(id))) return;
+    const { id, text } = sent;
+    if (id !== null && refusedAt(device).has(id)) return;
     if (this.rowsMayLack && device !== device.person.devices[0]) return;
     if (!texts.includes(text)) this.#broken(`${nameOf(sent)} was lost at ${device.name}`);
+  }
+
+  /** After healing: what was shown here once is still here. */
+  async checkShown(device: Device, client: Client): Promise<void> {
+    const texts = new Set<string>();
+    for (const account of new Set(this.all.map(({ from }) => from.account))) {
+      if (account) for (const text of await this.#textsOf(client, account)) texts.add(text);
+    }
+    for (const { text, ...sent } of this.all) {
+      if (this.#shown.has(`${device.name}:${text}`) && !texts.has(text))
+        this.#broken(`${nameOf({ text, ...sent })} was shown at ${device.name}, and is gone`);
+    }
   }
 
   async #textsOf(client: Client, account: AccountId): Promise<string[]> {

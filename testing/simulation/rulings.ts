@@ -1,8 +1,7 @@
-import { NetworkError } from "@snug/client";
-import { SnugError } from "@snug/protocol";
 import type { Course } from "./course.ts";
 import type { Device, Person } from "./device.ts";
 import type { House } from "./house.ts";
+import { isTyped, nameOf as refusalOf } from "./refusals.ts";
 
 /** What an administrator wants; asked for until it is so, and again where a restored server has forgotten it. */
 type Ruling =
@@ -56,9 +55,8 @@ export class Rulings {
   }
 
   readonly #refused = (error: unknown): void => {
-    const isTyped = error instanceof SnugError || error instanceof NetworkError;
-    if (!isTyped && !/no space left/.test(String(error))) this.#course.fail(`a ruling: ${String(error)}`);
-    this.#course.trace("refusal", error instanceof SnugError ? error.code : "no connection");
+    if (!isTyped(error)) this.#course.fail(`a ruling: ${String(error)}`);
+    this.#course.trace("refusal", refusalOf(error));
   };
 
   /** One at a time: each is judged by what the one before has left. */

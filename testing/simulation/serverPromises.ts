@@ -38,6 +38,8 @@ export class ServerPromises implements DiskWatcher, Disposable {
   readonly #heads = new Map<number, { seq: number; hash: string }>();
   readonly #cursors = new Map<string, number>();
   readonly #delivered = new Map<number, number>();
+  /** Stream → what waited in it at the commit before. */
+  readonly #waiting = new Map<number, { rows: number; bytes: number }>();
   #bodies = new Map<number, Body>();
   #incarnation = "";
   /** device:message:account → whether it was delivered, of all that was accepted in former lives. */
@@ -106,8 +108,8 @@ export class ServerPromises implements DiskWatcher, Disposable {
     this.restores++;
     this.#lastRow = 0;
     this.#incarnation = String(this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value);
-    for (const known of [this.#heads, this.#cursors, this.#delivered, this.#counters, this.#endedAt])
-      known.clear();
+    for (const known of [this.#heads, this.#cursors, this.#delivered, this.#counters]) known.clear();
+    for (const known of [this.#endedAt, this.#waiting]) known.clear();
     this.#refusable.clear();
     if (!byHand) this.#uses.clear();
     this.#readBlocks();
@@ -140,7 +142,10 @@ export class ServerPromises implements DiskWatcher, Disposable {
     this.commits++;
     this.#checkRows();
     this.#checkCursors();
-    this.#checkStreams(calls.some(({ name }) => name === "addStatement" || name === "restoreStatements"));
+    this.#checkStreams({
+      devicesChange: calls.some(({ name }) => name === "addStatement" || name === "restoreStatements"),
+      rowsComeBack: calls.some(({ name }) => name === "restoreRows"),
+    });
     for (const [at, call] of calls.entries()) {
       if (!("value" in (results[at] ?? {}))) continue;
       if (call.name === "sweep") this.#checkSweep(call.args[0]);
@@ -313,8 +318,11 @@ export class ServerPromises implements DiskWatcher, Disposable {
     }
   }
 
-  /** `devicesChange`: a device may have come behind what was delivered in the same transaction. */
-  #checkStreams(devicesChange: boolean): void {
+  /**
+   * `devicesChange`: a device may have come behind what was delivered in the same transaction. `rowsComeBack`: for those
+   * there is no quota.
+   */
+  #checkStreams({ devicesChange, rowsComeBack }: Record<"devicesChange" | "rowsComeBack", boolean>): void {
     const streams = this.#all(
       `SELECT id, account, head, head_hash, delivered, waiting_rows, waiting_bytes,
         (SELECT count(*) FROM rows WHERE stream = streams.id AND seq > delivered) AS rows,
@@ -333,7 +341,8 @@ export class ServerPromises implements DiskWatcher, Disposable {
       }
       const owner = found.account as AccountId;
       // A device that came later has not read what was delivered before it; cursors reach the disk a little later.
-      this.#checkQuota(Number(id), Math.max(Number(delivered), this.#lowest(owner)));
+      const above = Math.max(Number(delivered), this.#lowest(owner));
+      this.#checkQuota(Number(id), { above, mayRise: devicesChange || rowsComeBack });
       const before = this.#delivered.get(Number(id));
       if (Number(delivered) < (before ?? 0)) this.#broken("delivered went back");
       const moved = before !== undefined && Number(delivered) > before && !devicesChange;
@@ -353,16 +362,18 @@ export class ServerPromises implements DiskWatcher, Disposable {
     );
   }
 
-  /** What comes back to a restored server has none. */
-  #checkQuota(stream: number, delivered: number): void {
-    if (this.restores > 0) return;
+  /** `mayRise`: what comes back to a restored server may be more, but nothing is taken on top of it. */
+  #checkQuota(stream: number, { above, mayRise }: { above: number; mayRise: boolean }): void {
     const waiting = this.#get(
       "SELECT count(*) AS rows, coalesce(sum(size), 0) AS bytes FROM rows WHERE stream = ? AND seq > ?",
-      ...[stream, Math.min(delivered, Number.MAX_SAFE_INTEGER)],
+      ...[stream, Math.min(above, Number.MAX_SAFE_INTEGER)],
     );
-    if (Number(waiting?.rows) > this.#quota.rows || Number(waiting?.bytes) > this.#quota.bytes) {
-      this.#broken(`${waiting?.rows} rows wait above the quota`);
-    }
+    const [rows, bytes] = [Number(waiting?.rows), Number(waiting?.bytes)];
+    const before = this.#waiting.get(stream) ?? { rows: 0, bytes: 0 };
+    const isTooMuch = rows > Math.max(this.#quota.rows, before.rows);
+    if (!mayRise && (isTooMuch || bytes > Math.max(this.#quota.bytes, before.bytes)))
+      this.#broken(`${rows} rows wait above the quota`);
+    this.#waiting.set(stream, { rows, bytes });
   }
 
   /** Erased is what D12 and D13 let be erased, all of that and nothing else. */

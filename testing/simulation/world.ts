@@ -1,6 +1,6 @@
-import { type ClientState, NetworkError } from "@snug/client";
+import type { ClientState } from "@snug/client";
 import { serverIdOf } from "@snug/crypto/identity";
-import { Ed25519Public, SnugError } from "@snug/protocol";
+import { Ed25519Public } from "@snug/protocol";
 import type { LogKeys } from "../../packages/server/src/logKey.ts";
 import { Chance } from "./chance.ts";
 import { Course } from "./course.ts";
@@ -10,6 +10,7 @@ import { House } from "./house.ts";
 import { Joining } from "./joining.ts";
 import type { KeyPool } from "./keyPool.ts";
 import { LetterPromises } from "./letterPromises.ts";
+import { isTyped, nameOf } from "./refusals.ts";
 import { Rulings } from "./rulings.ts";
 import type { Script, Step } from "./script.ts";
 import { ServerDisk } from "./serverDisk.ts";
@@ -77,11 +78,10 @@ class World implements Disposable {
   readonly #letters: LetterPromises;
   readonly #joining: Joining;
   readonly #ending: Ending;
-  readonly #refused = new Set<Device>();
   /** Devices that are to start again once the server is adopted. */
   readonly #misled = new Set<Device>();
   #adopted = Number.NEGATIVE_INFINITY;
-  /** The waiting of a restored server was ended while somebody may still have been away. */
+  /** The waiting of a restored server was ended, whoever was still away. */
   #hurried = false;
   #rotating = false;
   readonly #adding = new Set<Person>();
@@ -181,9 +181,8 @@ class World implements Disposable {
   /** Work of the course's own; whatever it rejects with must be typed, or is the simulation's doing. */
   #do(what: string, work: () => Promise<unknown>): void {
     work().catch((error: unknown) => {
-      const isTyped = error instanceof SnugError || error instanceof NetworkError;
-      if (!isTyped && !/no space left/.test(String(error))) this.course.fail(`${what}: ${textOf(error)}`);
-      this.course.trace("refusal", `${what}: ${error instanceof SnugError ? error.code : "no connection"}`);
+      if (!isTyped(error)) this.course.fail(`${what}: ${textOf(error)}`);
+      this.course.trace("refusal", `${what}: ${nameOf(error)}`);
     });
   }
 
@@ -194,12 +193,10 @@ class World implements Disposable {
     const { connection } = state;
     device.traceState(connection.is);
     if (connection.is !== "stopped" || device.ended) return;
-    if (connection.code === "store" && this.#refused.has(device)) {
-      this.course.after(4_000, () => this.#restart(device, 10));
-    } else if (connection.code === "unauthenticated" && device.mayBeRefused) {
+    if (connection.code === "unauthenticated" && device.mayBeRefused) {
       device.trace("is ended");
       device.ended = true;
-    } else if (this.#isMisled(connection.code)) {
+    } else if (this.#isMisled(device, connection.code)) {
       if (this.#house.byHand) this.#misled.add(device);
       else this.course.after(4_000, () => this.#restart(device, 10));
     } else if (connection.code === "two-histories" && this.#hasParted(device)) {
@@ -212,9 +209,10 @@ class World implements Disposable {
   }
 
   /** An older database, as long as nobody has told the server that it is one, stops whoever knows more, or came later (D18). */
-  #isMisled(code: string): boolean {
-    const isNow = this.#house.byHand || this.course.now < this.#adopted + 60_000;
-    return isNow && ["rolled-back", "chain", "unauthenticated", "incarnation-changed"].includes(code);
+  #isMisled({ linkedAt }: Device, code: string): boolean {
+    // Whoever slept meanwhile finds later what it was told before the adoption.
+    const wasTold = this.#house.byHand || linkedAt < this.#adopted;
+    return wasTold && ["rolled-back", "chain", "unauthenticated", "incarnation-changed"].includes(code);
   }
 
   /**
@@ -236,8 +234,8 @@ class World implements Disposable {
     const { house, course } = { house: this.#house, course: this.course };
     switch (step.is) {
       case "turn-server-clock":
-        // Forward, it would end the waiting of a restored server.
-        if (step.by > 0 && house.room?.restoring.active) return;
+        // Forward, it ends the waiting of a restored server.
+        if (step.by > 0 && house.room?.restoring.active && !this.#mayFinish()) return;
         course.trace("server", `clock ${step.by}`);
         house.clock += step.by;
         return;
@@ -312,13 +310,18 @@ class World implements Disposable {
 
   /** The operator looks first whether somebody is away who knows more people than the server. */
   #finish(): void {
-    const room = this.#house.room;
-    if (!room?.restoring.active) return;
-    if (this.#devices.some(({ disk, ended }) => !ended && disk.list("directory").length > room.log.size))
-      return;
-    this.#hurried = true;
-    this.#letters.rowsMayLack = true;
+    if (!this.#house.room?.restoring.active || !this.#mayFinish()) return;
     this.#do("the waiting ends", () => this.#house.finish());
+  }
+
+  /** Whether nobody is away with more of the directory than the server has; then what ends the waiting may come. */
+  #mayFinish(): boolean {
+    const { room } = this.#house;
+    if (!room) return false;
+    if (this.#devices.some(({ disk, ended }) => !ended && disk.list("directory").length > room.log.size))
+      return false;
+    this.#letters.rowsMayLack = true;
+    return true;
   }
 
   #adopt(): void {
@@ -423,7 +426,6 @@ class World implements Disposable {
         return;
       case "refuse":
         device.trace("disk is full");
-        this.#refused.add(device);
         this.#refusals += step.commits;
         device.disk.refuses += step.commits;
         return;

@@ -3,9 +3,12 @@ import type { DirectoryLog } from "./directory.ts";
 import type { Link } from "./link.ts";
 import type { Notices } from "./notices.ts";
 import { put, type Records } from "./records.ts";
+import type { Turns } from "./turns.ts";
 
 export interface BlockingParts {
   readonly records: Records;
+  /** Shared by all who write letters. */
+  readonly turns: Turns;
   readonly log: DirectoryLog;
   readonly notices: Notices;
   readonly changed: () => void;
@@ -58,10 +61,13 @@ export class Blocking {
     }
   }
 
-  async #keep(account: AccountId, blocked: boolean): Promise<void> {
-    await this.#parts.records.commit([put("blocked", account, blocked ? {} : null)]);
-    if (blocked) this.#blocked.add(account);
-    else this.#blocked.delete(account);
-    this.#parts.changed();
+  /** Before a letter is stored or behind it. */
+  #keep(account: AccountId, blocked: boolean): Promise<void> {
+    return this.#parts.turns.run(async () => {
+      await this.#parts.records.commit([put("blocked", account, blocked ? {} : null)]);
+      if (blocked) this.#blocked.add(account);
+      else this.#blocked.delete(account);
+      this.#parts.changed();
+    });
   }
 }

@@ -238,7 +238,20 @@ export class Inbox {
     const batch: Batch = { late: false, marks: new Set(), counters: new Map(), learnt: [] };
     const verdicts: Verdict[] = [];
     for (const row of rows) verdicts.push(await this.#judge(row, batch, link));
-    await this.#store(rows, verdicts, { end, batch });
+    if (rows.length === 0) return;
+    await this.#parts.turns.run(() => {
+      this.#dropBlocked(rows, verdicts, batch);
+      return this.#store(rows, verdicts, { end, batch });
+    });
+  }
+
+  /** Whoever was blocked while their letter was being opened is not shown all the same (C39). */
+  #dropBlocked(rows: readonly Row[], verdicts: Verdict[], { counters }: Batch): void {
+    rows.forEach((row, at) => {
+      if (!this.#parts.isBlocked(row.account)) return;
+      verdicts[at] = { is: "dropped" };
+      counters.delete(senderKey(row));
+    });
   }
 
   /** Dense numbers, each row's hash over its header and the hash before (C18). */
@@ -325,13 +338,13 @@ export class Inbox {
     return row.counter - last;
   }
 
+  /** The caller holds the turn. */
   async #store(
     rows: readonly Row[],
     verdicts: readonly Verdict[],
     { end, batch }: { readonly end: Position; readonly batch: Batch },
   ): Promise<void> {
-    if (rows.length === 0) return;
-    const { turns, letters, records, notices, log } = this.#parts;
+    const { letters, records, notices, log } = this.#parts;
     const refusals: { show(): void }[] = [];
     const repeated =
       this.#repeated + verdicts.filter((verdict) => verdict.is === "known" && !verdict.own).length;
@@ -367,18 +380,16 @@ export class Inbox {
     });
     if (repeated > this.#repeated) changes.push(put("counts", "repeated", { count: repeated }));
     for (const [key, counter] of batch.counters) changes.push(put("senders", key, { counter }));
-    await turns.run(async () => {
-      const opened = verdicts.flatMap((verdict) => (verdict.is === "letter" ? [verdict.letter] : []));
-      const added = await (batch.late ? letters.addLate(opened) : letters.add(opened));
-      await records.commit([...changes, ...added.changes]);
-      this.#position = end;
-      this.#begun = rows.at(-1)?.incarnation === end.incarnation;
-      this.#repeated = repeated;
-      for (const [key, counter] of batch.counters) this.#senders.set(key, counter);
-      added.apply();
-      for (const refusal of refusals) refusal.show();
-      this.#parts.arrived(added.letters.filter((letter) => letter.state.is === "received"));
-    });
+    const opened = verdicts.flatMap((verdict) => (verdict.is === "letter" ? [verdict.letter] : []));
+    const added = await (batch.late ? letters.addLate(opened) : letters.add(opened));
+    await records.commit([...changes, ...added.changes]);
+    this.#position = end;
+    this.#begun = rows.at(-1)?.incarnation === end.incarnation;
+    this.#repeated = repeated;
+    for (const [key, counter] of batch.counters) this.#senders.set(key, counter);
+    added.apply();
+    for (const refusal of refusals) refusal.show();
+    this.#parts.arrived(added.letters.filter((letter) => letter.state.is === "received"));
   }
 
   /** Tells the server what is durable here: one word under way, the newest afterwards. */

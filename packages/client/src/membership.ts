@@ -31,6 +31,7 @@ import { People } from "./people.ts";
 import type { Platform } from "./platform.ts";
 import { type Position, put, type Records, type Room } from "./records.ts";
 import { bringBack } from "./restoring.ts";
+import { StoreError } from "./store.ts";
 import { Turns } from "./turns.ts";
 
 export interface MembershipParts {
@@ -480,7 +481,12 @@ export class Membership {
     await this.notices.add("loud", `Connecting to the server has been stopped: ${why}`);
   }
 
+  /** What the disk does not take for now is asked for and tried again with the next link (C32). */
   readonly #broken = (error: unknown): void => {
+    if (error instanceof StoreError) {
+      this.#link?.close(error);
+      return;
+    }
     this.connection.stop(new Stop("store", `this device can't keep its data: ${String(error)}`));
   };
 

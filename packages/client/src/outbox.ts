@@ -47,7 +47,7 @@ export interface OutboxParts {
   readonly submit: (request: RequestOf<"submit">) => Promise<ResponseOf<"submit">>;
   readonly readDelivery: (request: RequestOf<"delivery-read">) => Promise<ResponseOf<"delivery-read">>;
   readonly isOnline: () => boolean;
-  /** The store failed: nothing can be promised any more. */
+  /** The store failed: nothing can be promised before it is asked again. */
   readonly broken: (error: unknown) => void;
 }
 
@@ -137,7 +137,7 @@ export class Outbox {
     // Of streams that are nobody's inbox there is nothing to be counted.
     const known = counters.filter(({ stream }) => this.#parts.log.isInbox(stream));
     const seen = new Map(known.map(({ stream, counter }) => [stream, counter]));
-    const changes: Change[] = [];
+    const next = new Map<StreamId, RecordOf<"counters">>();
     let behind = false;
     for (const stream of new Set([...seen.keys(), ...this.#counters.keys()])) {
       const theirs = seen.get(stream) ?? 0;
@@ -147,17 +147,18 @@ export class Outbox {
       }
       this.#seen.set(stream, theirs);
       behind ||= theirs > ours.sealed;
-      const next = { sealed: Math.max(ours.sealed, theirs), accepted: ours.accepted };
-      this.#counters.set(stream, next);
-      changes.push(put("counters", stream, next));
+      next.set(stream, { sealed: Math.max(ours.sealed, theirs), accepted: ours.accepted });
     }
     this.#recounted.clear();
     if (!behind) return;
-    await this.#parts.records.commit(changes);
-    await this.#parts.notices.add(
+    const notice = this.#parts.notices.make(
       "loud",
       "The server has seen newer letters of this device than its own store knows: the store was put back to an older state. Letters sent since then are missing here.",
     );
+    const changes = [...next].map(([stream, value]) => put("counters", stream, value));
+    await this.#parts.records.commit([...changes, notice.change]);
+    for (const [stream, value] of next) this.#counters.set(stream, value);
+    notice.show();
   }
 
   /** By stream the send counters that are not offered to the server again: a restored one counts on behind them (C30). */
@@ -256,11 +257,14 @@ export class Outbox {
 
   async #flush(to: AccountId): Promise<void> {
     this.#flushing.add(to);
-    do {
-      this.#again.delete(to);
-      await this.#drain(to);
-    } while (this.#again.has(to));
-    this.#flushing.delete(to);
+    try {
+      do {
+        this.#again.delete(to);
+        await this.#drain(to);
+      } while (this.#again.has(to));
+    } finally {
+      this.#flushing.delete(to);
+    }
   }
 
   async #drain(to: AccountId): Promise<void> {

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { SnugError } from "@snug/protocol";
 import { startServer } from "@snug/server";
-import { Person, pair } from "./people.ts";
+import { Person, pair, waitingAt } from "./people.ts";
 
 const isBlocked = (of: Person, whom: Person): boolean =>
   of.state.people.find(({ account }) => account === whom.account)?.blocked === true;
@@ -74,6 +74,29 @@ test("C39: what a server delivers of somebody who is blocked all the same is dro
     await bob.client.close();
     await again.close();
   }
+});
+
+test("C39: a letter that is being opened while its sender is blocked is dropped too", async () => {
+  await using of = await pair();
+  const { alice, bob } = of;
+  const opens = Promise.withResolvers<void>();
+  const blocked = Promise.withResolvers<void>();
+  await alice.restart((store) =>
+    waitingAt(store, async (table) => {
+      if (table !== "received") return;
+      opens.resolve();
+      await blocked.promise;
+    }),
+  );
+  await alice.online();
+  const id = await bob.client.send(alice.account, "too late");
+  await bob.client.settled(id);
+  await opens.promise;
+  await alice.client.setBlocked(bob.account, true);
+  blocked.resolve();
+  await bob.last(alice.account, "delivered");
+  assert.deepEqual(alice.arrived, []);
+  assert.deepEqual(await alice.texts(bob.account), []);
 });
 
 test("C39: a block that the server knows and this device does not is taken on, and said", async () => {

@@ -290,6 +290,21 @@ export function failingAt(
   });
 }
 
+/** The store, whose single reads of a table wait. */
+export function waitingAt(store: Store, wait: (table: string) => Promise<void>): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== "function") return value;
+      if (name !== "get") return value.bind(target) as unknown;
+      return async (table: string, key: string) => {
+        await wait(table);
+        return store.get(table, key);
+      };
+    },
+  });
+}
+
 /** Resolves at the change that makes it so; the limit only ends a test that has failed. */
 function until(client: Client, what: string, holds: (state: ClientState) => boolean): Promise<void> {
   if (holds(client.state)) return Promise.resolve();
