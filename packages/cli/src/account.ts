@@ -1,7 +1,9 @@
+import type { Reach } from "@snug/client/node";
+import { SnugError } from "@snug/protocol";
 import { confirm } from "./confirm.ts";
 import { CommandError, exitCodes } from "./exit.ts";
 import { readInput } from "./input.ts";
-import { joinedState, type Place, withClient, withConnection } from "./session.ts";
+import { joinedState, notJoined, type Place, withClient, withConnection } from "./session.ts";
 
 /** Makes an account by a link, and prints its recovery code: the only time that it is ever seen. */
 export async function join(of: Place & { readonly link: string; readonly name: string }): Promise<void> {
@@ -23,6 +25,16 @@ export async function join(of: Place & { readonly link: string; readonly name: s
       recoveryCode,
     );
   });
+}
+
+/** From now on this home reaches its server there. Throws CommandError 3, and what reaching it throws. */
+export async function reach(of: Place & { readonly reach: Reach }): Promise<void> {
+  const { reachServer } = await import("@snug/client/node");
+  await reachServer(of).catch((error: unknown) => {
+    if (error instanceof SnugError && error.code === "unauthenticated") throw notJoined({ phase: "new" });
+    throw error;
+  });
+  of.output.say(`This home's server is at ${of.reach.origin} now.`);
 }
 
 /** Prints who this home is; asks no server. */

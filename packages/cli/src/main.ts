@@ -1,9 +1,11 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { Hash } from "@snug/protocol";
 import { limits } from "@snug/protocol/limits";
 import { Argument, Command, CommanderError, Option } from "commander";
 import { CommandError, type ExitCode, exitCodes } from "./exit.ts";
 import { createOutput, harmlessLine } from "./output.ts";
+import { fingerprintHash, serverOrigin } from "./reachOptions.ts";
 import { dataOption, doctorFlags, folder, serveOptions, wholeNumber } from "./serveOptions.ts";
 import type { Place } from "./session.ts";
 import { version } from "./version.ts";
@@ -62,7 +64,16 @@ function createProgram(): Command {
         .env("SNUG_HOME")
         .argParser(folder)
         .default(ownHome(), "~/.snug"),
-    );
+    )
+    .addOption(
+      new Option("--server <host:port>", "where this home's server is from now on").argParser(serverOrigin),
+    )
+    .addOption(
+      new Option("--authority <fingerprint>", "the fingerprint that it prints, with --server").argParser(
+        fingerprintHash,
+      ),
+    )
+    .hook("preAction", (_, command) => reachFirst(command));
   addServerCommands(program);
   addDoctorCommand(program);
   addBackupCommands(program);
@@ -123,6 +134,23 @@ function placeOf(command: Command): Place {
     },
     output: createOutput({ json: json === true }),
   };
+}
+
+/** `--server` comes before whatever is asked for. */
+async function reachFirst(command: Command): Promise<void> {
+  const { server, authority, data } = command.optsWithGlobals<{
+    server?: string;
+    authority?: Hash;
+    data?: string;
+  }>();
+  if (server === undefined && authority === undefined) return;
+  if (data !== undefined)
+    throw new CommandError(exitCodes.usage, "--server is for clients: this runs beside the server");
+  if (server === undefined) {
+    throw new CommandError(exitCodes.usage, "--authority says whose certificate --server shows: name both");
+  }
+  const { reach } = await import("./account.ts");
+  await reach({ ...placeOf(command), reach: { origin: server, authority: authority ?? null } });
 }
 
 /** The server keeps its state in --data: a --home beside it would be silently without effect. */

@@ -71,6 +71,22 @@ suite("usage", { concurrency: 2 }, () => {
     );
   });
 
+  for (const [args, words] of [
+    [["--server", "http://home.example"], /must be HOST:PORT, or http:..localhost:PORT/],
+    [["--server", "home.example:1/path"], /must be HOST:PORT/],
+    [["--server", "a:b@home.example:1"], /must be HOST:PORT/],
+    [["--authority", "AB:CD", "--server", "x:1"], /must be a fingerprint as the server prints it/],
+    [["--authority", "ab".repeat(32)], /name both/],
+  ] as const) {
+    test(`exit code 2: snug ${args.join(" ")} people`, async () => {
+      assertRefused(await place.run([...args, "people"]), 2, words);
+    });
+  }
+
+  test("exit code 2: --server beside the server", async () => {
+    assertRefused(await place.run(["--server", "x:1", "setup-link"]), 2, /--server is for clients/);
+  });
+
   for (const [home, words] of [
     ["", /'' from env 'SNUG_HOME' is invalid. It must name a folder/],
     ["~/snug", /'~\/snug' from env 'SNUG_HOME' is invalid. Only a shell knows what ~ is/],

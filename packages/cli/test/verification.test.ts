@@ -46,8 +46,46 @@ suite("exit code 6: verification failed", { concurrency: 2 }, () => {
     const invite = decodeInviteLink(await place.ok(["invite"], anna));
     const forged = { ...invite, authority: Hash.parse(`${"A".repeat(42)}E`) };
     const ran = await place.run(["join", encodeInviteLink(forged), "--name", "bela"], { home: "bela" });
-    assertRefused(ran, 6, /another certificate than the link names/);
+    assertRefused(ran, 6, /another certificate than was named/);
     await place.ok(["join", encodeInviteLink(invite), "--name", "bela"], { home: "bela" });
+  });
+
+  test("C46: a server with another name, and so another authority, is reached by its fingerprint, and kept", async () => {
+    await using place = await createPlace();
+    const bela = { home: "bela" };
+    let port: number;
+    {
+      await using server = await place.serve();
+      port = server.listening.port;
+      await place.ok(["join", "-", "--name", "anna"], { ...anna, input: server.listening.setupLink ?? "" });
+      await place.ok(["join", "-", "--name", "bela"], { ...bela, input: await place.ok(["invite"], anna) });
+      await server.stop("SIGTERM");
+    }
+    await using server = await place.serve(["--port", String(port), "--name", "home.example"]);
+    const { fingerprint } = server.listening;
+    const at = ["--server", `localhost:${port}`];
+    const words = /not from the authority by which this server is known here; .* --server$/m;
+    assertRefused(await place.run(["people"], bela), 4, words);
+    assertRefused(await place.run([...at, "people"], bela), 4, words);
+    const other = fingerprint.replace(/^../, (byte) => (byte === "00" ? "01" : "00"));
+    const wrong = await place.run([...at, "--authority", other, "people"], bela);
+    assertRefused(wrong, 6, /another certificate than was named/);
+    const reached = await place.run([...at, "--authority", fingerprint, "people"], bela);
+    assert.equal(reached.code, 0, reached.stderr);
+    assert.match(reached.stdout, /^anna\toffline\tverified\t0$/m);
+    await place.ok(["send", "anna", "here again"], bela);
+
+    // Another server, with its own fingerprint: not kept.
+    await using stranger = await place.serve(["--data", "another"]);
+    const there = ["--server", `localhost:${stranger.listening.port}`];
+    const strange = await place.run(
+      [...there, "--authority", stranger.listening.fingerprint, "people"],
+      bela,
+    );
+    assertRefused(strange, 6, /another server answers at https:/);
+    await place.ok(["send", "anna", "still here"], bela);
+    assert.match(await place.ok(["read"], anna), /here again\n.*still here$/);
+    assertRefused(await place.run([...at, "people"], { home: "new" }), 3, /no account yet/);
   });
 
   test("a server that was set back to an older state", async () => {

@@ -47,7 +47,7 @@ async function pin(origin: string, authority: Hash | null): Promise<string | nul
   const certificate = parseCertificate(body);
   const hash = createHash("sha256").update(certificate.raw).digest();
   if (!hash.equals(fromBase64url(authority))) {
-    throw new SnugError("forbidden", `${origin} shows another certificate than the link names`);
+    throw new SnugError("forbidden", `${origin} shows another certificate than was named`);
   }
   return certificate.toString();
 }
@@ -160,7 +160,7 @@ function tlsWords(error: Error, authority: string | null): string {
   if (!("code" in error && unknownIssuer.includes(error.code))) return error.message;
   return authority === null
     ? "nobody whom this computer trusts vouches for its certificate; if it comes from an authority of your own, name that one's certificate by NODE_EXTRA_CA_CERTS=FILE"
-    : "its certificate is not from the authority by which this server is known here";
+    : "its certificate is not from the authority by which this server is known here; if it was given another name or certificate, ask for its address and fingerprint, and see snug --help: --server";
 }
 
 async function readBody(response: IncomingMessage): Promise<Buffer> {
