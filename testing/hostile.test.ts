@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { mendLink } from "@snug/protocol";
 import type { Browser } from "playwright-core";
 import { Person } from "../packages/client/test/people.ts";
@@ -10,7 +11,7 @@ import { eventually, launchBrowser, openPerson } from "./browser.ts";
 import { ServedServer } from "./served.ts";
 import { openTerminal } from "./tmux.ts";
 
-const root = new URL("..", import.meta.url).pathname;
+const root = fileURLToPath(new URL("..", import.meta.url));
 const markup = `<img src=x onerror=alert(1)>`;
 const escapes = "\u202egnp.exe\u2066";
 const cli = join(root, "packages/cli/bin/snug.mjs");

@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setDefaultCACertificates } from "node:tls";
+import { fileURLToPath } from "node:url";
 import { type Directory, sealingKeyOf } from "@snug/crypto/identity";
 import { sealLetter } from "@snug/crypto/sealing";
 import {
@@ -22,7 +23,7 @@ import type { FaultProxy } from "./faultProxy.ts";
 import { ServedServer } from "./served.ts";
 import { joinRaw, letterTo, type RawPerson, type Wire, type WireServer } from "./wire.ts";
 
-const sample = new URL("../videos", import.meta.url).pathname;
+const sample = fileURLToPath(new URL("../videos", import.meta.url));
 /** Plain, and TLS by the server's own authority. */
 export const schemes = ["http", "https"] as const;
 type Scheme = (typeof schemes)[number];

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { type BrowserPerson, eventually, launchBrowser, openPerson } from "./browser.ts";
 import { SAMPLE } from "./counter.ts";
@@ -11,7 +12,7 @@ import { seenPictures, watchPictures } from "./film.ts";
 import { ServedServer, spkiOf } from "./served.ts";
 import { openTerminal } from "./tmux.ts";
 
-const snug = new URL("../packages/cli/bin/snug.mjs", import.meta.url).pathname;
+const snug = fileURLToPath(new URL("../packages/cli/bin/snug.mjs", import.meta.url));
 
 /** Opens a link and joins by the page, as a person would. */
 async function joinByPage({ page }: BrowserPerson, link: string, name: string): Promise<void> {

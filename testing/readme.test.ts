@@ -4,10 +4,11 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { eventually } from "./browser.ts";
 
-const root = new URL("..", import.meta.url).pathname;
+const root = fileURLToPath(new URL("..", import.meta.url));
 const run = promisify(execFile);
 
 /** The README's `sh` blocks, in order. */

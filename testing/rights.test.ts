@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { admitHash, admitOf } from "@snug/crypto/identity";
 import {
   AccountId,
@@ -208,7 +209,7 @@ it("P29: every caller gets exactly what the matrix says, for every operation of 
   mock,
 }) => {
   assert.deepEqual(Object.keys(matrix).sort(), Object.keys(operations).sort());
-  await using server = await bootServer({ videos: new URL("../videos", import.meta.url).pathname });
+  await using server = await bootServer({ videos: fileURLToPath(new URL("../videos", import.meta.url)) });
   const admin = await joinRaw(server, "admin");
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
   const title = await someTitle(server, admin);

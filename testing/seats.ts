@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Page } from "playwright-core";
 import { type BrowserPerson, eventually } from "./browser.ts";
 import { openTerminal, type Terminal } from "./tmux.ts";
 
-const snug = new URL("../packages/cli/bin/snug.mjs", import.meta.url).pathname;
+const snug = fileURLToPath(new URL("../packages/cli/bin/snug.mjs", import.meta.url));
 const execute = promisify(execFile);
 
 /** How far a letter of one's own has come, as the screen says. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { TLSSocket } from "node:tls";
+import { fileURLToPath } from "node:url";
 import type { Client } from "@snug/client";
 import { openNodeClient } from "@snug/client/node";
 import { admitOf } from "@snug/crypto/identity";
@@ -208,7 +209,7 @@ describe("secrecy", () => {
 
   it("VL9: nothing of a film that was watched is on the client's disk; what may be cached is found by the same search", async () => {
     const profile = await mkdtemp(join(tmpdir(), "snug-profile-"));
-    const assets = new URL("../packages/web/dist/assets/", import.meta.url).pathname;
+    const assets = fileURLToPath(new URL("../packages/web/dist/assets/", import.meta.url));
     const font =
       (await readdir(assets)).find((file) => /^inter-latin-wght-normal-.*\.woff2$/.test(file)) ?? "";
     const kept = (await readFile(join(assets, font))).subarray(5000, 5064);

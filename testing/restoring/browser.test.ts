@@ -5,6 +5,7 @@ import { cp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Client } from "@snug/client";
 import { openNodeClient } from "@snug/client/node";
@@ -14,7 +15,7 @@ import { eventually, launchBrowser } from "../browser.ts";
 import { BrowserSeat, shows } from "../seats.ts";
 import { ServedServer, spkiOf } from "../served.ts";
 
-const entry = new URL("../../packages/cli/bin/snug.mjs", import.meta.url).pathname;
+const entry = fileURLToPath(new URL("../../packages/cli/bin/snug.mjs", import.meta.url));
 const execute = promisify(execFile);
 
 describe("a person's browser, its server's yesterday and its own", () => {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Client, createClient } from "@snug/client";
 import { nodePlatform, openNodeClient, openNodeStore } from "@snug/client/node";
@@ -12,7 +13,7 @@ import { eventually } from "../browser.ts";
 import { compareTexts, sumOf, textOf } from "../killing/findings.ts";
 import { ServedServer } from "../served.ts";
 
-const entry = new URL("../../packages/cli/bin/snug.mjs", import.meta.url).pathname;
+const entry = fileURLToPath(new URL("../../packages/cli/bin/snug.mjs", import.meta.url));
 /** Letters of each writer that wait for the server's word. */
 const window = 4;
 

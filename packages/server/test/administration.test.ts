@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import {
   LibraryView,
   limits,
@@ -24,7 +25,7 @@ import {
 } from "../../../testing/wire.ts";
 import { refused } from "./refused.ts";
 
-const videos = new URL("../../../videos", import.meta.url).pathname;
+const videos = fileURLToPath(new URL("../../../videos", import.meta.url));
 
 /** Everything that lets a device in: its connection, a token, a cookie, a grant, and an invite of its account. */
 interface Passes {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { LibraryView, limits, randomId, TitleDetail, TitleId } from "@snug/protocol";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
 import { joinRaw, type Wire } from "../../../testing/wire.ts";
 import { refused } from "./refused.ts";
 
-const videos = new URL("../../../videos", import.meta.url).pathname;
+const videos = fileURLToPath(new URL("../../../videos", import.meta.url));
 
 async function library(server: BootedServer, token: string): Promise<LibraryView> {
   const answer = await fetch(`${server.localUrl}/api/library`, {

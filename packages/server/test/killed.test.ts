@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import type { RequestOf, ResponseOf, ServerId } from "@snug/protocol";
 import { bootServer } from "../../../testing/server.ts";
 import { joinRaw, letterTo, type Wire, type WireServer } from "../../../testing/wire.ts";
@@ -14,7 +15,7 @@ interface Child extends WireServer, AsyncDisposable {
 
 /** The server in a process of its own; killed when disposed. */
 async function spawnServer(options: ServerOptions): Promise<Child> {
-  const script = new URL("./serverProcess.ts", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("./serverProcess.ts", import.meta.url));
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {
     stdio: ["ignore", "pipe", "inherit"],
   });

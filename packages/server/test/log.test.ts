@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { type ServerId, socketPath, subprotocol } from "@snug/protocol";
 import { WebSocket } from "ws";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
@@ -13,7 +14,7 @@ type Line = Readonly<Record<string, unknown>>;
 
 /** The same server again, in a process of its own that writes its log. */
 async function startLogging(options: BootedServer["options"], log: string) {
-  const script = new URL("./serverProcess.ts", import.meta.url).pathname;
+  const script = fileURLToPath(new URL("./serverProcess.ts", import.meta.url));
   const child: ChildProcess = spawn(process.execPath, [script, JSON.stringify({ ...options, log })], {
     stdio: ["ignore", "pipe", "pipe"],
   });
