@@ -39,7 +39,13 @@ test("P24: names and proxies that are none are refused in words", () => {
 
 /** What a visit with such headers is counted by. */
 function networkOf(site: Site, peer: string, headers: Record<string, string | string[]> = {}): string | null {
-  const request = { socket: { remoteAddress: peer }, headers: { host: "snug.example", ...headers } };
+  const host = "snug.example";
+  const request = {
+    socket: { remoteAddress: peer },
+    url: "/",
+    rawHeaders: ["Host", host],
+    headers: { host, ...headers },
+  };
   const judgement = site.judge(request as unknown as IncomingMessage);
   assert.ok(judgement.ok);
   return judgement.visit.network;
