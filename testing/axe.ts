@@ -1,5 +1,6 @@
 import axe from "axe-core";
 import type { Page } from "playwright-core";
+import { standsStill } from "./browser.ts";
 
 interface Violation {
   readonly id: string;
@@ -9,6 +10,7 @@ interface Violation {
 
 /** Serious and critical findings of axe on the page as it stands, in words. */
 export async function findings(page: Page): Promise<string[]> {
+  await standsStill(page);
   await page.evaluate(axe.source);
   const { violations } = (await page.evaluate("axe.run()")) as { violations: Violation[] };
   return violations

@@ -66,6 +66,19 @@ export async function openPerson(
   return { context, page, faults };
 }
 
+/** Waits until nothing on the page moves: what is half faded in has half its contrast. What never ends is left alone. */
+export async function standsStill(page: Page): Promise<void> {
+  await eventually("the page stands still", () =>
+    page.evaluate(
+      () =>
+        document.querySelector("[data-starting-style], [data-ending-style]") === null &&
+        document
+          .getAnimations()
+          .every(({ effect }) => effect?.getComputedTiming().endTime === Number.POSITIVE_INFINITY),
+    ),
+  );
+}
+
 /** Asks until the answer is truthy; the page's policy forbids eval, so waiting is done from outside. */
 export async function eventually<T>(what: string, ask: () => Promise<T> | T): Promise<NonNullable<T>> {
   const end = performance.now() + patience;

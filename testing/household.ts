@@ -102,6 +102,13 @@ export class Household implements AsyncDisposable {
     return answer;
   }
 
+  /** ms until twenty letters were accepted, one after the other. */
+  async timeLetters(wire: Wire, from: RawPerson, to: RawPerson): Promise<number> {
+    const start = performance.now();
+    for (let times = 0; times < 20; times++) await this.submit(wire, this.next(from, to));
+    return performance.now() - start;
+  }
+
   /** Signs in and reads what comes from now on. */
   async openInbox(person: RawPerson, server: WireServer = this.room): Promise<SignedIn> {
     const wire = await person.connect(server);

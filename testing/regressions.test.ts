@@ -298,20 +298,24 @@ describe("what must never happen again: people", () => {
     await using _greeted = await Wire.open(home.over(proxy, "https"));
     await using reading = await home.openInbox(bob, home.over(proxy, "https"));
     await using silent = await mallory.connect(home.over(proxy));
+    let start = performance.now();
     const dave = await joinRaw(room, "Dave");
     await watching.next("directory");
+    const usual = performance.now() - start;
     await using _full = await home.openInbox(dave, home.over(proxy));
     proxy.freeze();
     // More than the buffers on the way hold: something waits in the server for this one, and there is room for more.
     const large = Array.from({ length: 150 }, () => home.next(alice, dave, new Uint8Array(100_000).fill(7)));
     await Promise.all(large.map((letter) => home.submit(watching, letter)));
-    const start = performance.now();
+    start = performance.now();
     const carol = await joinRaw(room, "Carol");
     const { entries } = await watching.next("directory");
     assert.equal(entries[0]?.inbox, carol.inbox);
     await using fromCarol = await carol.connect();
     await home.submit(fromCarol, home.next(carol, bob));
-    assert.ok(performance.now() - start < 15_000);
+    // Joining is making keys, above all: on a machine on which 15 s are little it took long before, too.
+    const took = performance.now() - start;
+    assert.ok(took < Math.max(15_000, 10 * usual), `${took} ms, ${usual} before anybody was dead`);
     for (const wire of [reading, silent]) assert.equal(wire.socket.readyState, wire.socket.OPEN);
     for (const socket of dead) socket.destroy();
   });
@@ -530,6 +534,7 @@ describe("what must never happen again: one for another", () => {
   it("R18: 1,000 silent connections cost no thread, hold up nobody, and are ended within seconds", async () => {
     await using fromAlice = await alice.connect();
     const threads = await home.status("Threads");
+    const usual = await home.timeLetters(fromAlice, alice, bob);
     const first = [
       new Uint8Array(),
       Uint8Array.from([0x16, 3, 1, 2]),
@@ -551,14 +556,15 @@ describe("what must never happen again: one for another", () => {
       }),
     );
     const greeted = await Promise.all(Array.from({ length: 20 }, () => Wire.open(room)));
-    const asked = performance.now();
-    for (let times = 0; times < 20; times++) await home.submit(fromAlice, home.next(alice, bob));
-    assert.ok(performance.now() - asked < 3000, "letters were held up");
+    const connecting = performance.now() - start;
+    const took = await home.timeLetters(fromAlice, alice, bob);
+    assert.ok(took < Math.max(3000, 20 * usual), `letters were held up: ${took} ms, ${usual} before`);
     assert.ok((await home.status("Threads")) < threads + 10);
     await Promise.all(silent.map(({ closed }) => closed));
     const codes = await Promise.all(greeted.map(({ closed }) => closed));
     assert.deepEqual(new Set(codes), new Set([closeCodes.tooSlowToSignIn]));
-    assert.ok(performance.now() - start < limits.authenticate + 10_000);
+    // From its own beginning each has so long; how long a thousand beginnings take is this machine's.
+    assert.ok(performance.now() - start < limits.authenticate + 10_000 + 2 * connecting);
     assert.ok((await fromAlice.request("directory-read", { from: 0 })).size > 2);
   });
 

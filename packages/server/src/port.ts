@@ -1,4 +1,4 @@
-import type { Server as HttpServer, RequestListener } from "node:http";
+import type { Server as HttpServer, RequestListener, ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as HttpsServer } from "node:https";
 import { createServer as createFront, type Server, type Socket } from "node:net";
 import type { SecureContextOptions } from "node:tls";
@@ -45,7 +45,7 @@ export function replaceCertificate({ tls }: Listeners, pair: Pair): void {
  * One request of a connection after the other, whatever was sent ahead: an answer that waits for its turn would hold
  * what it has read, and for good when the connection ends before (Node closes only the one whose turn it is).
  */
-function inTurn(handler: RequestListener): RequestListener {
+function inTurn(handler: RequestListener, answers: WeakMap<Socket, ServerResponse>): RequestListener {
   const queues = new WeakMap<Socket, (() => void)[]>();
   return (request, response) => {
     const { socket } = request;
@@ -60,15 +60,36 @@ function inTurn(handler: RequestListener): RequestListener {
         queue.shift();
         if (!socket.destroyed) queue[0]?.();
       });
+      answers.set(socket, response);
       handler(request, response);
     });
     if (queue.length === 1) queue[0]?.();
   };
 }
 
+/** What Node answers to a request that can't be read, by the reason; to any other 400. */
+const unreadable: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+/** Says so and ends the connection once that is written: Node's own way throws away what TLS has not written out yet. */
+function refuse(socket: Socket, code: string | undefined, begun: ServerResponse | undefined): void {
+  const status = unreadable[code ?? ""] ?? "400 Bad Request";
+  const isFree = begun === undefined || begun.writableEnded || !begun.headersSent;
+  if (!socket.writable || !isFree) {
+    socket.destroy();
+    return;
+  }
+  socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+  socket.destroySoon();
+}
+
 /** The HTTP servers for one handler, plain and encrypted. */
 export function createListeners(answer: RequestListener, pair: Pair): Listeners {
-  const handler = inTurn(answer);
+  const answers = new WeakMap<Socket, ServerResponse>();
+  const handler = inTurn(answer, answers);
   const listeners = {
     plain: createServer(timeouts, handler),
     tls: createTlsServer(
@@ -81,6 +102,10 @@ export function createListeners(answer: RequestListener, pair: Pair): Listeners 
     server.timeout = idle;
     // A server that doesn't listen doesn't enforce its time limits until it is told that it does.
     server.emit("listening");
+    server.on("clientError", (cause: NodeJS.ErrnoException, connection) => {
+      const socket = connection as Socket;
+      refuse(socket, cause.code, answers.get(socket));
+    });
   }
   // A handshake that fails is the other side's affair.
   listeners.tls.on("tlsClientError", (_cause, socket) => socket.destroy());

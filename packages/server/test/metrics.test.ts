@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { SnugError } from "@snug/protocol";
+import { eventually } from "../../../testing/browser.ts";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
 import { joinRaw, letterTo, Wire } from "../../../testing/wire.ts";
 import { Health } from "../src/health.ts";
@@ -118,7 +119,12 @@ test("O20: the numbers move with what really happens", async () => {
   const silent = await Wire.open(server);
   silent.socket.send("text");
   await silent.closed;
-  const after = await read(server);
+  // Both ends of a connection hear of its end, the server perhaps a moment later.
+  const after = await eventually("the close is counted", async () => {
+    const now = await read(server);
+    const [opened, open] = ["snug_connections_opened_total", "snug_connections"].map(now);
+    return opened === 3 && open === 1 ? now : undefined;
+  });
   const rose = (sample: string): number => Number(after(sample)) - Number(before(sample) ?? 0);
   assert.equal(rose("snug_accounts"), 1);
   assert.equal(rose("snug_statements"), 1);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { limits } from "@snug/protocol";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { eventually, launchBrowser } from "../../../testing/browser.ts";
+import { eventually, launchBrowser, standsStill } from "../../../testing/browser.ts";
 import type { Scenario } from "./fakeClient.ts";
 import { buildRoom, type Room, serveRoom } from "./serveRoom.ts";
 
@@ -56,6 +56,7 @@ describe("the web client under the server's policy", () => {
     const context = await browser.newContext({
       viewport: of.phone ? { width: 390, height: 844 } : { width: 1280, height: 800 },
       colorScheme: of.dark ? "dark" : "light",
+      locale: "en-US",
     });
     contexts.push(context);
     await context.addCookies([{ name: "room", value: of.scenario, url: room.origin }]);
@@ -75,6 +76,7 @@ describe("the web client under the server's policy", () => {
 
   /** What axe calls serious or critical; run through the debugger, since the page itself may not evaluate text. */
   async function seriousFaults(page: Page): Promise<readonly Violation[]> {
+    await standsStill(page);
     const debug = await page.context().newCDPSession(page);
     const { result } = await debug.send("Runtime.evaluate", {
       expression: `(async () => { ${axe}
@@ -293,17 +295,19 @@ describe("the web client under the server's policy", () => {
       const changed = await open({ scenario: "changed", path: `/watch/${testCard}`, phone, dark: phone });
       await changed.getByTestId("player").waitFor();
       const notice = changed.getByTestId("notice");
+      await notice.first().waitFor();
       assert.deepEqual(await notice.allTextContents(), [
         "A letter from Marek could not be verified and was not opened.",
       ]);
       assert.deepEqual(await seriousFaults(changed), []);
       await changed.keyboard.press("f");
       await eventually("full screen", () => changed.locator(":fullscreen").getByTestId("notice").isVisible());
-      const [above, picture] = [
-        await notice.boundingBox(),
-        await changed.getByTestId("player").boundingBox(),
-      ];
-      assert.ok(above && picture && above.y + above.height <= picture.y + 1, "it covers nothing");
+      // The window takes its new size a moment after that.
+      await eventually("it covers nothing", async () => {
+        const above = await notice.boundingBox();
+        const picture = await changed.getByTestId("player").boundingBox();
+        return above && picture && above.y + above.height <= picture.y + 1;
+      });
       await notice.getByRole("button", { name: "Dismiss" }).click();
       await eventually("gone", async () => (await notice.count()) === 0);
       const stopped = await open({ scenario: "stopped", path: `/watch/${testCard}`, phone, dark: phone });
@@ -321,8 +325,10 @@ describe("the web client under the server's policy", () => {
     await page.setViewportSize({ width: 360, height: 640 });
     const full = page.getByRole("button", { name: "Full screen" });
     await full.waitFor();
-    const box = await full.boundingBox();
-    assert.ok(box && box.x + box.width <= 360, JSON.stringify(box));
+    await eventually("it is on screen", async () => {
+      const box = await full.boundingBox();
+      return box && box.x + box.width <= 360;
+    });
     // As long as a film's time can be.
     const time = page.getByTestId("player-time");
     await time.evaluate((element) => element.firstChild?.replaceWith("10:48:07"));
@@ -351,7 +357,6 @@ describe("the web client under the server's policy", () => {
       const page = await open({ scenario: "full", path: "/people", phone, dark });
       await page.getByTestId("safety-Marek").click();
       await page.getByTestId("mark-verified").waitFor();
-      await eventually("still", () => page.evaluate(() => document.getAnimations().length === 0));
       assert.deepEqual(await seriousFaults(page), [], "the safety number");
     });
   }
