@@ -44,7 +44,8 @@ function visitorTarget(): Target {
     take: (bytes) => {
       const [peer = "", ...lines] = lossy.decode(bytes).split("\n");
       const named = lines.flatMap((name, at) => (at % 2 === 0 ? [[name, lines[at + 1] ?? ""]] : []));
-      const request = { headers: Object.fromEntries(named), socket: { remoteAddress: peer } };
+      const headers = Object.fromEntries(named);
+      const request = { url: "/", rawHeaders: named.flat(), headers, socket: { remoteAddress: peer } };
       const judged = site.judge(request as unknown as IncomingMessage);
       if (judged.ok && judged.visit.network !== null && !peer.startsWith(judged.visit.network)) {
         // What visitors are counted by is an address or its network, never what they wrote.
