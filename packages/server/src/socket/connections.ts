@@ -22,10 +22,10 @@ export interface Present {
 }
 
 /**
- * For each connection, so long is waited between two tellings of who has come and gone: telling one takes a twentieth
+ * For each connection, so long is waited between two tellings of who has come and gone: telling one takes a fiftieth
  * of it. ms
  */
-const tellEvery = 0.2;
+const tellEvery = 0.5;
 /** To so many a frame for everybody goes at a time: what others have to do comes in between. */
 const pushedAtOnce = 64;
 /** Links are asked for a sign of life in turns, not all at once: one turn each {@link pingEvery}. */
