@@ -1,7 +1,7 @@
 /** What connections cost: memory and signing in of 10,000, and 5,000 who come at once. */
 import { execFileSync } from "node:child_process";
 
-import { median } from "./floors.ts";
+import { median, quantile } from "./floors.ts";
 import { cpuMs, load, loadOn, pin, residentBytes, serve, spread, startRelay } from "./letters.ts";
 import type { LoadResult } from "./load.ts";
 import type { Population } from "./population.ts";
@@ -71,6 +71,26 @@ async function snugIdle(population: Population, tls = false): Promise<Idle> {
   );
 }
 
+/** As many at once to a bare `ws` server: what the load itself takes. */
+async function bareStorm({ server, incarnation, people }: Population): Promise<LoadResult> {
+  const relay = await startRelay();
+  const work = { is: "connect", atOnce: back } as const;
+  const coming = { work, people: people.slice(0, back) } as const;
+  const { result, end } = await load({ kind: "relay", url: relay.url, server, incarnation, ...coming });
+  end();
+  relay.end();
+  return result;
+}
+
+/** What the letters took that were due while those of `coming` came. */
+function meanwhile(
+  { letters = [] }: LoadResult,
+  { began = 0, connected = 0 }: LoadResult,
+): Pick<LoadResult, "p50" | "p99"> {
+  const took = letters.filter(([due]) => due >= began && due < began + connected * 1000).map(([, ms]) => ms);
+  return { p50: quantile(took, 0.5), p99: quantile(took, 0.99) };
+}
+
 /** After kill -9 `back` come at once; then all are gone, `pairs` write to each other, and as many come once more. */
 async function storm(
   population: Population,
@@ -91,7 +111,7 @@ async function storm(
   quiet.end();
   const chatting = loadOn(served, from(2 * pairs), few);
   await passed(2500);
-  const beside = await loadOn(served, from(4 * pairs), coming);
+  const beside = await loadOn(served, from(4 * pairs), { ...coming, behind: true });
   const talk = await chatting;
   for (const { end } of [beside, talk]) end();
   return {
@@ -99,7 +119,7 @@ async function storm(
     alone: alone.result,
     quiet: quiet.result,
     beside: beside.result,
-    chat: talk.result,
+    chat: { ...talk.result, ...meanwhile(talk.result, beside.result) },
   };
 }
 
@@ -116,11 +136,13 @@ export async function connectionFigures(
 ): Promise<[string, ...string[]][]> {
   checkDescriptors();
   const idles: Record<"bare" | "plain" | "tls", Idle[]> = { bare: [], plain: [], tls: [] };
+  const bareStorms: LoadResult[] = [];
   const storms: Awaited<ReturnType<typeof storm>>[] = [];
   for (let round = 0; round < rounds; round++) {
     idles.bare.push(await bareIdle(population));
     idles.plain.push(await snugIdle(population));
     idles.tls.push(await snugIdle(population, true));
+    bareStorms.push(await bareStorm(population));
     storms.push(await storm(population));
   }
   const idleLine = (name: string, all: readonly Idle[], count = open): [string, ...string[]] => [
@@ -139,15 +161,29 @@ export async function connectionFigures(
       `${median(storms.map(({ restart }) => restart)).toFixed(2)} s`,
     ],
     [
+      `${back} coming to a bare ws server at once`,
+      `${spread(bareStorms, "connected")} s`,
+      `of the load's own CPU ${spread(bareStorms, "cpu")} s`,
+    ],
+    [
       `${back} coming back at once, until all are signed in`,
       `${spread(of("alone"), "connected")} s`,
+      `of the load's own CPU ${spread(of("alone"), "cpu")} s`,
       `begun anew ${spread(of("alone"), "again")}`,
     ],
-    [`letters at ${chat.perSecond}/s, alone`, `p99 ${spread(of("quiet"), "p99")} ms`],
+    [`letters at ${chat.perSecond}/s, alone`, ...chatFigures(of("quiet"))],
     [
       `the same while ${back} come at once`,
-      `p99 ${spread(of("chat"), "p99")} ms`,
+      ...chatFigures(of("chat")),
       `all there after ${spread(of("beside"), "connected")} s`,
     ],
+  ];
+}
+
+function chatFigures(results: readonly LoadResult[]): string[] {
+  return [
+    `p50 ${spread(results, "p50")} ms`,
+    `p99 ${spread(results, "p99")} ms`,
+    `of it the load's own ${spread(results, "late")} ms`,
   ];
 }

@@ -11,9 +11,16 @@ import type { Population } from "./population.ts";
 const here = import.meta.dirname;
 type Work = LoadOrder["work"];
 
-/** Runs one piece of load in its own process on core 1. `end` lets its connections go. */
-export async function load(order: LoadOrder, ca?: string): Promise<{ result: LoadResult; end: () => void }> {
-  const child: ChildProcess = spawn("taskset", ["-c", "1", process.execPath, `${here}/load.ts`], {
+/**
+ * Runs one piece of load in its own process on core 1; `behind` what else runs there when it is not its own times that
+ * are looked at. `end` lets its connections go.
+ */
+export async function load(
+  order: LoadOrder,
+  { ca, behind = false }: { readonly ca?: string | undefined; readonly behind?: boolean | undefined } = {},
+): Promise<{ result: LoadResult; end: () => void }> {
+  const args = ["-n", behind ? "5" : "0", "taskset", "-c", "1", process.execPath, `${here}/load.ts`];
+  const child: ChildProcess = spawn("nice", args, {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...(ca ? { NODE_EXTRA_CA_CERTS: ca } : {}) },
   });
@@ -62,7 +69,7 @@ export async function snugRound(
 export async function loadOn(
   { server, data }: { readonly server: ServedServer; readonly data: string },
   population: Population,
-  of: { readonly work: Work; readonly pairs: number; readonly tls?: boolean },
+  of: { readonly work: Work; readonly pairs: number; readonly tls?: boolean; readonly behind?: boolean },
 ): Promise<{ result: LoadResult; end: () => void }> {
   const { url, localUrl } = server.listening;
   const { incarnation } = population;
@@ -74,7 +81,7 @@ export async function loadOn(
     people: population.people.slice(0, of.pairs * 2),
     work: of.work,
   };
-  return load(order, of.tls ? `${data}/tls/authority.crt` : undefined);
+  return load(order, { ca: of.tls ? `${data}/tls/authority.crt` : undefined, behind: of.behind });
 }
 
 /** The same work on the relay. */
@@ -115,8 +122,10 @@ export function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
+export type Figure = Exclude<keyof LoadResult, "letters">;
+
 /** Median, least and most of one figure over the rounds. */
-export function spread(results: readonly LoadResult[], pick: keyof LoadResult): string {
+export function spread(results: readonly LoadResult[], pick: Figure): string {
   const values = results.map((one) => one[pick] ?? Number.NaN);
   const show = (value: number): string => (value >= 100 ? String(Math.round(value)) : value.toFixed(2));
   return `${show(median(values))} (${show(Math.min(...values))}–${show(Math.max(...values))})`;

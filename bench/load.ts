@@ -54,8 +54,14 @@ export interface LoadResult {
   /** From sending to the acknowledgement, ms. */
   readonly p50?: number;
   readonly p99?: number;
-  /** Until everybody was signed in, s. */
+  /** How late letters left, p99 in ms: the load's own part of the above. */
+  readonly late?: number;
+  /** Of an open loop, each letter: when it was due, ms since 1970, and its ms to the acknowledgement. */
+  readonly letters?: readonly (readonly [number, number])[];
+  /** Until everybody was signed in, s; since when, ms since 1970; the load's own CPU for it, s. */
   readonly connected?: number;
+  readonly began?: number;
+  readonly cpu?: number;
   /** How often somebody had to begin anew. */
   readonly again?: number;
   /** Segments read, and their bytes a second. */
@@ -64,6 +70,9 @@ export interface LoadResult {
 }
 
 const payload = new Uint8Array(1024).fill(0x5a);
+
+/** Up to this rate a timer wakes often enough; spinning would take the core from another load beside it. letters/s */
+const byTimer = 1000;
 
 /** One who sends: `send` one letter; `acked` is called with the number of each acknowledged one. */
 interface Sender {
@@ -98,10 +107,12 @@ async function readStdinLine(): Promise<string> {
 async function work(): Promise<LoadResult> {
   const { work: of } = order;
   if (of.is === "connect") {
-    const begin = performance.now();
+    const [began, begin, before] = [Date.now(), performance.now(), process.cpuUsage()];
     if (kind === "relay") await inGroups(people, of.atOnce, openBare);
     else await inGroups(people, of.atOnce, connectAtLast);
-    return { connected: (performance.now() - begin) / 1000, again };
+    const { user, system } = process.cpuUsage(before);
+    const connected = (performance.now() - begin) / 1000;
+    return { connected, began, cpu: (user + system) / 1e6, again };
   }
   if (of.is === "offline") return offline(of);
   if (of.is === "directory") return directory(of.statements);
@@ -262,30 +273,30 @@ async function closed(all: readonly Sender[], window: number, seconds: number): 
 
 /** Letters leave when they are due, in the order of the senders: a slow answer delays none (no coordinated omission). */
 async function open(all: readonly Sender[], perSecond: number, seconds: number): Promise<LoadResult> {
-  const took: number[] = [];
-  const due = new Map<Sender, number[]>();
-  for (const sender of all) {
-    const times: number[] = [];
-    due.set(sender, times);
-    sender.acked = (number) => took.push(performance.now() - (times[number] ?? 0));
-  }
   const begin = performance.now();
+  const dueAt = (place: number): number => begin + (place * 1000) / perSecond;
+  const letters: [number, number][] = [];
+  const late: number[] = [];
+  for (const [at, sender] of all.entries()) {
+    sender.acked = (number) => {
+      const due = dueAt((number - 1) * all.length + at);
+      letters.push([performance.timeOrigin + due, performance.now() - due]);
+    };
+  }
   let sent = 0;
   for (const total = perSecond * seconds; sent < total; ) {
-    const now = performance.now() - begin;
-    for (; sent < total && (sent * 1000) / perSecond <= now; sent++) {
-      const sender = all[sent % all.length];
-      const times = sender && due.get(sender);
-      if (!times) continue;
-      const number = Math.floor(sent / all.length) + 1;
-      times[number] = begin + (sent * 1000) / perSecond;
-      sender.send(number);
+    for (const now = performance.now(); sent < total && dueAt(sent) <= now; sent++) {
+      late.push(performance.now() - dueAt(sent));
+      all[sent % all.length]?.send(Math.floor(sent / all.length) + 1);
     }
-    await new Promise((resolve) => setImmediate(resolve));
+    await (perSecond > byTimer ? new Promise((resolve) => setImmediate(resolve)) : passed(1));
   }
   await passed(1000);
-  const counted = took.slice(Math.floor(took.length / seconds));
-  return { accepted: perSecond, p50: quantile(counted, 0.5), p99: quantile(counted, 0.99) };
+  const took = letters.slice(Math.floor(letters.length / seconds)).map(([, ms]) => ms);
+  return {
+    ...{ accepted: perSecond, letters, late: quantile(late, 0.99) },
+    ...{ p50: quantile(took, 0.5), p99: quantile(took, 0.99) },
+  };
 }
 
 async function offline({ window, letters }: { window: number; letters: number }): Promise<LoadResult> {

@@ -8,7 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import { ServedServer } from "../testing/served.ts";
 import { connectionFigures, open } from "./connections.ts";
 import { cpuFloor, fsyncFloor, median } from "./floors.ts";
-import { loadOn, relayRound, residentBytes, serve, snugRound, spread } from "./letters.ts";
+import { type Figure, loadOn, relayRound, residentBytes, serve, snugRound, spread } from "./letters.ts";
 import type { LoadOrder, LoadResult } from "./load.ts";
 import { type Population, populate } from "./population.ts";
 import { videoFigures } from "./video.ts";
@@ -68,7 +68,7 @@ async function letters(): Promise<void> {
 }
 
 function closedFigures(results: readonly LoadResult[]): string[] {
-  const figure = (pick: keyof LoadResult): string => spread(results, pick);
+  const figure = (pick: Figure): string => spread(results, pick);
   return [
     `accepted ${figure("accepted")}/s`,
     `delivered ${figure("delivered")}/s`,
