@@ -173,7 +173,7 @@ describe("the main job", () => {
   it("J5: a third person joins in the terminal and writes with the browser", async () => {
     const link = await makeInvite(alice);
     await using terminal = await openTerminal(home, { SNUG_HOME: join(home, "carol") });
-    const shell = `${process.execPath} ${snug}`;
+    const shell = `'${process.execPath}' '${snug}'`;
     await terminal.type(`clear; ${shell} join '${link}' --name Carol; echo joined=$?`);
     await terminal.press("Enter");
     await terminal.see(/joined=0/);

@@ -263,7 +263,7 @@ export class TerminalSeat implements Seat, AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    await this.#terminal.type(`clear; ${process.execPath} ${snug}`);
+    await this.#terminal.type(`clear; '${process.execPath}' '${snug}'`);
     await this.#terminal.press("Enter");
     await this.#terminal.see(/› {2}People/);
   }

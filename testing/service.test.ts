@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
@@ -15,10 +15,15 @@ const missing = spawnSync("systemd-analyze", ["--version"]).error
 /** The unit with the paths of this clone, so that what it names is there to be looked at. */
 async function installed(folder: string): Promise<string> {
   const path = join(folder, "snug.service");
+  // A unit splits at spaces, which a clone's path may have; /opt/snug has none.
+  const opt = join(folder, "opt");
+  await symlink(root, opt);
+  const node = join(folder, "node");
+  await symlink(process.execPath, node);
   const text = await readFile(unit, "utf8");
   const here = text
-    .replaceAll("/opt/snug/node_modules/.bin/node", process.execPath)
-    .replaceAll("/opt/snug/", root)
+    .replaceAll("/opt/snug/node_modules/.bin/node", node)
+    .replaceAll("/opt/snug/", `${opt}/`)
     .replace(/^(User|Group)=snug$/gm, "$1=root");
   await writeFile(path, here);
   return path;

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { ServerId } from "@snug/protocol";
 import { eventually } from "../browser.ts";
 import { ServedServer } from "../served.ts";
@@ -51,7 +50,7 @@ test("D7: traced, every answer to a submit leaves behind a completed fsync of th
 });
 
 test("D7: the same judge sees a server that does not sync", { skip }, async () => {
-  const unsynced = fileURLToPath(new URL("./unsynced.ts", import.meta.url));
+  const unsynced = new URL("./unsynced.ts", import.meta.url).href;
   const wrong = await judgeServer({ NODE_OPTIONS: `--import=${unsynced}` });
   assert.equal(wrong.length, letters);
   assert.match(wrong[0] ?? "", /answered before .*snug\.db-wal was synced$/);
