@@ -7,11 +7,11 @@ export interface Seen extends Partial<Counter> {
   readonly at: number;
 }
 
-/** Begins to note every presented picture of the page's video. Read them with {@link seenPictures}. */
+/** Begins to note every presented picture of the page's video, now or once there is one. Read them with {@link seenPictures}. */
 export async function watchPictures(page: Page): Promise<void> {
   await page.evaluate(`(() => {
     const readCounter = ${readCounter.toString()};
-    const video = document.querySelector("[data-testid=video]");
+    let video = null;
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d", { willReadFrequently: true });
     const seen = [];
@@ -24,7 +24,12 @@ export async function watchPictures(page: Page): Promise<void> {
       seen.push({ at: Math.round(frame.mediaTime * 1e6), ...readCounter(picture, canvas.width, canvas.height) });
       video.requestVideoFrameCallback(note);
     };
-    video.requestVideoFrameCallback(note);
+    const begin = () => {
+      video = document.querySelector("[data-testid=video]");
+      if (video) video.requestVideoFrameCallback(note);
+      else requestAnimationFrame(begin);
+    };
+    begin();
   })()`);
 }
 

@@ -49,6 +49,11 @@ export async function shows(seat: Seat, expected: readonly string[]): Promise<vo
   });
 }
 
+/** Waits until somewhere on a screen stands what is expected: it may be drawn a moment after the rest. */
+export function reads(look: () => Promise<string>, words: RegExp): Promise<unknown> {
+  return eventually(`${words} is on the screen`, async () => words.test((await look()).replace(/\s+/g, " ")));
+}
+
 export class BrowserSeat implements Seat {
   readonly name: string;
   readonly page: Page;

@@ -187,7 +187,8 @@ describe("a person's browser, its server's yesterday and its own", () => {
     await bobWrites("of today, from Bob");
     await shows(alice, ["of today, from here", "of today, from Bob"]);
     await context.close();
-    await rm(profile, { recursive: true });
+    // What Chromium has begun to write it may end after its end.
+    await rm(profile, { recursive: true, maxRetries: 10 });
     await rename(`${profile} of yesterday`, profile);
 
     await openAgain();
