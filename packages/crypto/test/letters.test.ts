@@ -126,7 +126,7 @@ test("L6: any text of the rules comes back as it was", async () => {
       const opened = await openAs("Bob", await seal(), row);
       assert.equal(opened.content.parts[0]?.text, written);
     }),
-    { numRuns: 30 },
+    { seed: 20_261_122, numRuns: 30 },
   );
 });
 
@@ -168,7 +168,7 @@ test("L1: a letter with any character changed is refused", async () => {
       changed[at] = byte;
       await assert.rejects(openAs("Bob", changed, row), SnugError);
     }),
-    { numRuns: 200 },
+    { seed: 20_261_122, numRuns: 200 },
   );
 });
 
@@ -179,7 +179,7 @@ test("L1: bytes that are no letter are refused, whatever they are", async () => 
     fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 300 }), part.map(bytesOf)), async (bytes) => {
       await assert.rejects(openAs("Bob", bytes, row), SnugError);
     }),
-    { numRuns: 200 },
+    { seed: 20_261_122, numRuns: 200 },
   );
 });
 

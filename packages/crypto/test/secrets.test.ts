@@ -38,7 +38,7 @@ test("I5: a recovery code is 28 symbols in groups of four, and means its 128 bit
       assert.deepEqual(await parseRecoveryCode(code), secret);
       assert.deepEqual(await parseRecoveryCode(` ${typed}\n`), secret);
     }),
-    { numRuns: 100 },
+    { seed: 20_261_122, numRuns: 100 },
   );
 });
 

@@ -159,7 +159,7 @@ test("E3 E5: every value of the subset comes back as it was, from one spelling",
       const bytes = encodeCbor(written);
       assert.deepEqual(decodeDeterministicCbor(bytes), written);
     }),
-    { numRuns: 500 },
+    { seed: 20_261_122, numRuns: 500 },
   );
 });
 
@@ -172,7 +172,7 @@ test("E3: a value cut at any byte, or with a byte behind it, is refused", () => 
       }
       assert.throws(() => decodeCbor(new Uint8Array([...bytes, 0])), malformed(/CBOR/));
     }),
-    { numRuns: 100 },
+    { seed: 20_261_122, numRuns: 100 },
   );
 });
 
@@ -184,7 +184,7 @@ test("E3: any bytes decode or are refused as malformed, never otherwise, and wha
       const exact = attempt(() => decodeDeterministicCbor(bytes));
       if (exact === "taken") assert.deepEqual(encodeCbor(decodeCbor(bytes)), bytes);
     }),
-    { numRuns: 5_000 },
+    { seed: 20_261_122, numRuns: 5_000 },
   );
 });
 
@@ -234,7 +234,7 @@ test("E3: whatever bytes come, ours takes nothing that a strict decoder of other
       assert.deepEqual(ours, decode(bytes, others));
       assert.equal(encodeCbor(ours).toHex(), encode(ours, rfc8949EncodeOptions).toHex());
     }),
-    { numRuns: 3000 },
+    { seed: 20_261_122, numRuns: 3000 },
   );
   assert.ok(taken > 500, `${taken} were taken`);
 });
