@@ -251,10 +251,17 @@ test("C32: a device whose disk is full says so, sends nothing by halves, and goe
   const refused = snug("send", "Ada", large);
   assert.equal(refused.code, 7);
   assert.match(refused.said, full);
+  const ben = ada.state.people.find(({ name }) => name === "Ben");
+  assert.ok(ben);
+  await ada.client.settled(await ada.client.send(ben.account, large));
+  const reading = snug("read");
+  assert.deepEqual([reading.code, reading.out], [7, ""]);
+  assert.match(reading.said, full);
   await disk.empty();
   const sent = snug("send", "Ada", "there is room");
   assert.equal(sent.code, 0, sent.said);
   assert.deepEqual(await ada.arrivals(1), ["there is room"]);
-  const [letter] = await ada.client.letters({ thread: ada.arrived[0]?.from as never, most: 9 });
+  const letters = await ada.client.letters({ thread: ben.account, most: 9 });
+  const letter = letters.find(({ from }) => from === ben.account);
   assert.deepEqual(letter?.state, { is: "received", gapBefore: false });
 });

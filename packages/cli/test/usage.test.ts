@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, suite, test } from "node:test";
+import { exitCodeOfStop } from "../src/failures.ts";
 import { assertRefused, createPlace, entry, type Place } from "./place.ts";
 
 suite("usage", { concurrency: 2 }, () => {
@@ -114,6 +115,11 @@ suite("usage", { concurrency: 2 }, () => {
       );
       assertRefused(await place.run(["people"], { home }), 7, words);
     }
+  });
+
+  test("exit code 7: a connection that is over because of this device's store", () => {
+    assert.equal(exitCodeOfStop("store"), 7);
+    assert.equal(exitCodeOfStop("chain"), 6);
   });
 
   test("exit code 7: what is printed finds no room", { skip: !existsSync("/dev/full") }, async () => {
