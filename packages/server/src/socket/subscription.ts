@@ -64,11 +64,9 @@ export class Subscription {
     if (this.#state.is !== "live") return false;
     const fresh = rows.filter(({ seq }) => seq > this.#sent);
     for (const batch of cutBatches(fresh)) {
-      const last = batch.at(-1);
-      if (batch[0]?.seq !== this.#sent + 1 || !last) return true;
-      if (last.seq !== this.#sent + batch.length || !this.#pipe.sendNow(encodeRows(this.stream, batch)))
-        return true;
-      this.#sent = last.seq;
+      const continues = batch.every(({ seq }, at) => seq === this.#sent + 1 + at);
+      if (!continues || !this.#pipe.sendNow(encodeRows(this.stream, batch))) return true;
+      this.#sent += batch.length;
     }
     return false;
   }
