@@ -32,6 +32,7 @@ const found: readonly (readonly [seed: number, rule: string, what: string])[] = 
   [5205, "D11", "what was delivered before the disk refused a batch stays delivered behind it"],
   [8057, "C28", "a restored server whose disk takes no statements for now is tried again, not stopped at"],
   [60_000, "C32", "a word that the disk does not take ends the connection, and not the client"],
+  [90_179, "D18", "a cursor that was said to a database put back by hand says nothing of the rows it has"],
   [37, "P14", "a directory read between a statement's commit and its checkpoint stops nobody"],
 ];
 

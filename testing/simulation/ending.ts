@@ -67,6 +67,8 @@ export class Ending {
   }
 
   #canLeave(device: Device, { to, copyOf, accepted }: Waiting): boolean {
+    // A copy to oneself leaves, whoever has gone that the letter went to; delivered it may never be.
+    if (copyOf !== null && !accepted) return true;
     const person = this.#people.find(({ account }) => account === (copyOf ?? to));
     return person?.isHere === true && (accepted || !this.#letters.isBarred(device, person));
   }

@@ -247,15 +247,14 @@ export class LetterPromises {
     for (const [other, texts] of arrived) this.#checkArrived(other, texts);
   }
 
-  /** After healing: copies of what one device of somebody wrote are at their others, unless it was refused there. */
+  /** After healing: copies of what one device of somebody knows to be accepted are at their others, unless refused there. */
   async checkCopies(device: Device, client: Client): Promise<void> {
     for (const sent of this.#sent.values()) {
       const { from, to, id } = sent;
       if (from === device || from.person !== device.person || from.ended || from.mayBeRefused) continue;
-      if (id === null || !to.account || !from.lastRoom || refusedAt(device).has(id)) continue;
-      // Whoever blocks somebody while a letter to them is under way does not learn that it was accepted.
-      if (this.rowsMayLack || this.isBarred(from, to)) continue;
-      if (!this.#server().letter({ ...from.lastRoom, id, to: to.account }).accepted) continue;
+      if (id === null || !to.account || refusedAt(device).has(id) || this.rowsMayLack) continue;
+      // Of what was under way when its recipient was removed or blocked it does not learn what became of it.
+      if ((this.#ranks.get(`${from.name}:${id}`) ?? 0) === 0) continue;
       const letters = await client.letters({ thread: to.account, most });
       if (!letters.some(({ text }) => text === sent.text))
         this.#broken(`${device.name} has no copy of ${nameOf(sent)}`);

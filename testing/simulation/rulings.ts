@@ -11,6 +11,8 @@ type Ruling =
 
 /** ms between two looks at what is not so yet */
 const again = 4_000;
+/** ms that a round of rulings may take before the next one begins */
+const longest = 60_000;
 
 /** Those who rule, and what of it is to be done. */
 export class Rulings {
@@ -43,7 +45,8 @@ export class Rulings {
     this.#course.after(again, () => this.#look());
     if (this.#looking || this.#house.byHand) return;
     this.#looking = true;
-    this.#ruleOpen().then(
+    // A program that is killed meanwhile never says what became of it.
+    Promise.race([this.#ruleOpen(), this.#course.pause(longest)]).then(
       () => {
         this.#looking = false;
       },

@@ -129,7 +129,9 @@ export class ServerDisk implements Disposable {
       kept = true;
       this.#course.after(250, () => {
         kept = false;
-        if (this.#open.has(database)) commitBatch(database, writes, { calls: [], cursorsToo: true });
+        if (!this.#open.has(database)) return;
+        commitBatch(database, writes, { calls: [], cursorsToo: true });
+        this.#watcher.committed([], []);
       });
     };
     const next = (): void => {
@@ -167,6 +169,7 @@ export class ServerDisk implements Disposable {
           closed = () => {
             this.#open.delete(database);
             commitBatch(database, writes, { calls: [], cursorsToo: true });
+            this.#watcher.committed([], []);
             database.close();
             resolve();
           };

@@ -117,9 +117,10 @@ export class ServerPromises implements DiskWatcher, Disposable {
     this.#checkRows();
   }
 
-  /** What was put back by hand has a new incarnation from now on, in which no invite counts. */
+  /** What was put back by hand has a new incarnation from now on, in which no invite counts, nor a cursor. */
   adopted(): void {
     this.#uses.clear();
+    this.#cursors.clear();
     this.#incarnation = String(this.#get("SELECT value FROM meta WHERE key = 'incarnation'")?.value);
   }
 

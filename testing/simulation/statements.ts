@@ -1,6 +1,7 @@
 import { keyIdOf, nextHead } from "@snug/crypto/identity";
 import { createAccount, signStatement } from "@snug/crypto/sealing";
 import {
+  type AccountId,
   DeviceId,
   decodeCbor,
   decodeStatement,
@@ -13,6 +14,7 @@ import {
   type StatementBody,
   sha256,
 } from "@snug/protocol";
+import type { Room } from "../../packages/server/src/room.ts";
 import type { Course } from "./course.ts";
 import type { Device, Person } from "./device.ts";
 import type { House } from "./house.ts";
@@ -58,7 +60,7 @@ export async function changeKeys(
     }
   }
   course.trace(person.name, "changes keys");
-  room.log.append(account, statement, house.now()).catch(() => course.trace(person.name, "keeps the keys"));
+  take(room, account, statement, house.now()).catch(() => course.trace(person.name, "keeps the keys"));
   await course.pause(10_000 + of.lasts);
   while (!house.room) await course.pause(500);
   const hash = await sha256(statement);
@@ -88,7 +90,7 @@ export async function addDevice(
   const { room } = of.house;
   const keys = first?.disk.keys;
   const { account } = person;
-  if (!first?.client || !keys || !account || !room || room.restoring.active || !room.log.member(account)) {
+  if (!first?.client || !keys || !account || !room?.log.member(account)) {
     return false;
   }
   const { privateKey, publicKey } = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]);
@@ -103,7 +105,7 @@ export async function addDevice(
   const statement = await signStatement({ ...by, head, kind: "device-add", body });
   let refused = false;
   second.lastRoom = { account, device };
-  room.log.append(account, statement, of.house.now()).catch(() => {
+  take(room, account, statement, of.house.now()).catch(() => {
     refused = true;
   });
   // Without an answer (the power failed) it may be there all the same: the first device's directory tells.
@@ -126,6 +128,17 @@ export async function addDevice(
     { table: "position", key: "inbox", value: encodeCbor(position) },
   ]);
   return true;
+}
+
+/** As the server's operation does: nothing new while it waits for devices after a restore (D19). */
+async function take(
+  room: Room,
+  account: AccountId,
+  statement: Uint8Array<ArrayBuffer>,
+  now: number,
+): Promise<void> {
+  room.restoring.mustTakeChanges();
+  await room.log.append(account, statement, now);
 }
 
 function genesisBodyOf(genesis: Uint8Array): GenesisBody {

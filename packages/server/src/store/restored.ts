@@ -49,7 +49,8 @@ export interface RestoredRecovery {
 
 /**
  * Gives a stopped server's database a new incarnation, in which it waits for its devices. What its former life let
- * people in by is void: invites may be spent, passes ended since (D18).
+ * people in by is void: invites may be spent, passes ended since (D18). So are cursors: a server that somebody had put
+ * back by hand may have given a place that a device has read to another row, which it has yet to read.
  */
 export function renewIncarnation(database: DatabaseSync, incarnation: Incarnation, restored: Restored): void {
   const sql = new Sql(database);
@@ -61,6 +62,7 @@ export function renewIncarnation(database: DatabaseSync, incarnation: Incarnatio
     DELETE FROM restored_devices;
     DELETE FROM invites;
     DELETE FROM passes;
+    DELETE FROM cursors;
     COMMIT;
   `);
 }
