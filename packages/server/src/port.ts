@@ -31,9 +31,9 @@ const timeouts = {
   maxHeaderSize: 16_384,
 } as const;
 
-/** What a TLS server shows, and the oldest version it speaks. */
+/** What a TLS server shows, and the oldest version it speaks. It asks nobody for a certificate: no authority is loaded for that. */
 function secureContext({ cert, key }: Pair): SecureContextOptions {
-  return { cert, key, minVersion: "TLSv1.2" };
+  return { cert, key, ca: [], minVersion: "TLSv1.2" };
 }
 
 /** Shows another certificate from now on; connections that are open go on under the one before. */

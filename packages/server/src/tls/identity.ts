@@ -24,7 +24,7 @@ export interface Identity extends Pair {
 export function describeIdentity({ cert, key }: Pair, authority: string | null): Identity {
   const leaf = new X509Certificate(cert);
   if (!isPair({ cert, key })) throw new Error("the key is another certificate's");
-  createSecureContext({ cert, key });
+  createSecureContext({ cert, key, ca: [] });
   const root = new X509Certificate(authority ?? cert);
   const spki = leaf.publicKey.export({ type: "spki", format: "der" });
   const hash = toBase64url(createHash("sha256").update(root.raw).digest()) as Hash;
