@@ -15,7 +15,7 @@ const pairs = 100;
 const chat = { is: "open", perSecond: 1000, seconds: 8 } as const;
 
 const environment = {
-  NODE_OPTIONS: `--expose-gc --import ${import.meta.dirname}/collecting.ts`,
+  NODE_OPTIONS: `--expose-gc --import ${new URL("collecting.ts", import.meta.url).href}`,
 } as const;
 
 function passed(ms: number): Promise<void> {

@@ -80,7 +80,7 @@ describe("hostile texts through the real server", () => {
     const home = join(folder, "carol");
     await mkdir(home);
     await using terminal = await openTerminal(home, { SNUG_HOME: home, TERM: "xterm-256color" });
-    await terminal.type(`clear; ${process.execPath} ${cli} join '${link}' --name Carol && clear`);
+    await terminal.type(`clear; '${process.execPath}' '${cli}' join '${link}' --name Carol && clear`);
     await terminal.press("Enter");
     const carol = await eventually("Carol", () =>
       alice.state.people.find((person) => person.name === "Carol"),
@@ -88,7 +88,7 @@ describe("hostile texts through the real server", () => {
     // The command reads what the server has by then.
     const sent = await alice.client.send(carol.account, `before${escapes}after ${"\u0301".repeat(30)}end`);
     await alice.client.settled(sent);
-    await terminal.type(`clear; ${process.execPath} ${cli} read`);
+    await terminal.type(`clear; '${process.execPath}' '${cli}' read`);
     await terminal.press("Enter");
     const screen = await terminal.see(/after/);
     assert.match(screen, /before\ufffdgnp\.exe\ufffdafter/);

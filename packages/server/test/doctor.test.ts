@@ -128,7 +128,12 @@ test("O30: the certificate: missing, foreign key, ended, not begun, ending, for 
   says(await found({}), "ok", /Snug authority .* \(39\d days\)/);
   says(await found({ paths: undefined }), "ok", /first start/);
   says(await found({ name: "localhost" }), "ok", /for localhost/);
-  says(await found({ name: "home.example" }), "warn", /not for home\.example/);
+  says(await found({ name: "home.example" }), "warn", /not for home\.example → .*new authority/);
+  await madeAt(t, Date.now() + 9.5 * 365 * day, async () => {
+    await openOwnIdentity(paths.tls, ["localhost"]);
+    says(await found({}), "warn", /authority ends .* → .*tls\/authority.*fingerprint/);
+  });
+  await openOwnIdentity(paths.tls, ["localhost"]);
   says(await found({ files, name: "home.example" }), "fail", /not for home\.example/);
   says(await found({ files: { ...files, key: join(paths.tls, "authority.key") } }), "fail", /are not a PEM/);
   const { cert } = await openOwnIdentity(paths.tls, ["localhost"]);

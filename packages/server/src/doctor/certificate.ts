@@ -51,7 +51,29 @@ export async function checkCertificate(of: {
     );
     return { cert, finding };
   }
-  return { cert, finding: judgeCertificate({ cert, name, renewedBy: "the server" }) };
+  const finding = judgeCertificate({ cert, name, renewedBy: "the server" });
+  return {
+    cert,
+    finding: finding.verdict === "ok" ? await judgeAuthority(paths.tls, cert, finding) : finding,
+  };
+}
+
+/** How long before its end people are told to make another: who has pinned it has to be told its fingerprint. ms */
+const authorityNotice = 365 * day;
+
+/** What is to be said of the authority behind a sound certificate of the server's own. */
+async function judgeAuthority(folder: string, cert: string, sound: Finding): Promise<Finding> {
+  const text = await readFile(join(folder, "authority.crt"), "utf8").catch(() => undefined);
+  if (text === undefined) return sound;
+  const authority = new X509Certificate(text);
+  const ends = authority.validToDate;
+  if (!new X509Certificate(cert).checkIssued(authority)) return sound;
+  if (ends.getTime() - Date.now() > authorityNotice) return sound;
+  return warn(
+    "certificate",
+    `${sound.fact}; the server's own authority ends ${ends.toISOString().slice(0, 10)}`,
+    "before that: end the server, delete tls/authority.*, start it, and tell people the new fingerprint (snug --server)",
+  );
 }
 
 /** What a server with this name would show: an ACME authority's certificate where there is one for it, else its own. */
@@ -89,7 +111,11 @@ export function judgeCertificate(of: {
   const { name } = of;
   if (name !== undefined && !covers(certificate, name)) {
     return itself
-      ? warn("certificate", `${fact}; not for ${name}`, "the next start with this --name makes one that is")
+      ? warn(
+          "certificate",
+          `${fact}; not for ${name}`,
+          "the next start with this --name makes one that is, by a new authority: terminal clients need its fingerprint (snug --server)",
+        )
       : fail("certificate", `${fact}; not for ${name}`, `get a certificate that names ${name}`);
   }
   if (!itself && days < 14) return warn("certificate", fact, "see that your renewal works");
