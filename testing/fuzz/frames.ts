@@ -7,6 +7,7 @@ import {
   type StreamId,
 } from "@snug/protocol";
 import type { WebSocket } from "ws";
+import { patience } from "../patience.ts";
 import type { Wire, WireServer } from "../wire.ts";
 import { Wire as OpenWire } from "../wire.ts";
 import { Chance, caseSeed } from "./chance.ts";
@@ -20,9 +21,6 @@ const always: readonly ErrorCode[] = ["malformed", "unauthenticated", "too-many"
 const fitting: ReadonlySet<number> = new Set([...Object.values(closeCodes), 1002, 1007, 1009]);
 /** Requests of one connection that wait for their answers. */
 const window = 64;
-/** An answer that has not come by then does not come. ms */
-const patience = 30_000;
-
 export interface HostileDevice {
   connect(): Promise<Wire>;
   /** What it names in its requests. */

@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { decodeInviteLink, errorCodes, limits, ServerId, type TitleId } from "@snug/protocol";
 import { WebSocket } from "ws";
 import { Person } from "../../packages/client/test/people.ts";
+import { patience } from "../patience.ts";
 import { ServedServer } from "../served.ts";
 import { addDevice } from "../statements.ts";
 import { joinByInvite, type RawDevice, type RawPerson, signInRaw, type WireServer } from "../wire.ts";
@@ -32,7 +33,7 @@ const accounts = 2;
 /** Hostile HTTP connections at once. */
 const sockets = 48;
 /** A whole request is answered in so many ms, a bent one is given up when nothing comes for a while. */
-const answerWithin = 30_000;
+const answerWithin = patience;
 const idle = 150;
 
 /** Sends cases to a real server in its own process, while honest people go on; then looks whether all is as before. */

@@ -15,6 +15,7 @@ import {
   sha256,
   textContent,
 } from "@snug/protocol";
+import { eventually } from "../../../testing/browser.ts";
 import { Acceptance } from "../src/acceptance.ts";
 import { type Position, Records } from "../src/records.ts";
 import { type Pair, Person, pair } from "./people.ts";
@@ -41,10 +42,7 @@ const told = (reader: Person) =>
 
 /** Resolves once so many records of a table are durable. */
 async function kept(of: Person, table: string, count: number): Promise<void> {
-  for (let asked = 0; (await of.store.list({ table })).length < count; asked++) {
-    assert.ok(asked < 400, `${count} of ${table}`);
-    await of.platform.ask("delivery-read", { ids: [] });
-  }
+  await eventually(`${count} of ${table}`, async () => (await of.store.list({ table })).length >= count);
 }
 
 async function newest<T>(of: Person, table: string): Promise<T> {
