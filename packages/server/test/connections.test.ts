@@ -140,6 +140,17 @@ test("P13: each link is asked for a sign of life once in 20 s, not all of them a
   assert.ok(most < 200, `${most} at once`);
 });
 
+test("P44: of many links 64 are asked for a sign of life in one turn of the loop", async ({ mock }) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const lobby = new Lobby(3000);
+  for (const guest of lobby.guests) lobby.comes(guest);
+  const asked = (): number => lobby.guests.filter(({ pings }) => pings > 0).length;
+  lobby.connections.ping();
+  assert.equal(asked(), 64);
+  await setImmediate();
+  assert.equal(asked(), 128);
+});
+
 test("P44: a turnstile lets 4 through in one turn of the loop, in the order in which they came", async () => {
   const turnstile = new Turnstile();
   const passed: number[] = [];

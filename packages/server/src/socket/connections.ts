@@ -26,11 +26,11 @@ export interface Present {
  * of it. ms
  */
 const tellEvery = 0.5;
-/** To so many a frame for everybody goes at a time: what others have to do comes in between. */
-const pushedAtOnce = 64;
-/** Links are asked for a sign of life in turns, not all at once: one turn each {@link pingEvery}. */
-const pingTurns = 16;
-export const pingEvery: number = limits.ping / pingTurns;
+/** To so many goes at a time what is for many: what others have to do comes in between. */
+const most = 64;
+/** Links are asked for a sign of life in groups, not all at once: one group each {@link pingEvery}. */
+const pingGroups = 16;
+export const pingEvery: number = limits.ping / pingGroups;
 
 /** Everybody who is signed in now, by device. */
 export class Connections {
@@ -39,8 +39,8 @@ export class Connections {
   readonly #presence = new Presence();
   #told = Number.NEGATIVE_INFINITY;
   #telling: NodeJS.Timeout | undefined;
-  #pushing: { readonly frame: Uint8Array; readonly to: Present[] }[] = [];
-  #turn = 0;
+  #going: { readonly act: (connection: Present) => void; readonly to: Present[] }[] = [];
+  #group = 0;
   readonly #byDevice = new Map<DeviceId, Present>();
   readonly #byAccount = new Map<AccountId, Set<Present>>();
   #fresh = new Map<AccountId, Row[]>();
@@ -106,27 +106,34 @@ export class Connections {
     this.#pushAll(encodeEvent(name, body));
   }
 
-  /** To those who are here now, each frame behind the one before. */
+  /** To those who are here now. */
   #pushAll(frame: Uint8Array): void {
-    this.#pushing.push({ frame, to: [...this.#byDevice.values()] });
-    if (this.#pushing.length === 1) this.#pushSome();
+    this.#each([...this.#byDevice.values()], (connection) => connection.push(frame));
   }
 
-  #pushSome(): void {
-    const [first] = this.#pushing;
+  /** Some in each turn of the event loop, behind what goes to many already. */
+  #each(to: Present[], act: (connection: Present) => void): void {
+    this.#going.push({ act, to });
+    if (this.#going.length === 1) this.#goOn();
+  }
+
+  #goOn(): void {
+    const [first] = this.#going;
     if (!first) return;
-    for (const connection of first.to.splice(0, pushedAtOnce)) connection.push(first.frame);
-    if (first.to.length === 0) this.#pushing.shift();
-    if (this.#pushing.length > 0) setImmediate(() => this.#pushSome());
+    for (const connection of first.to.splice(0, most)) first.act(connection);
+    if (first.to.length === 0) this.#going.shift();
+    if (this.#going.length > 0) setImmediate(() => this.#goOn());
   }
 
   /** Asks the links whose turn it is whether they live: each once in `limits.ping`. */
   ping(): void {
-    this.#turn = (this.#turn + 1) % pingTurns;
+    this.#group = (this.#group + 1) % pingGroups;
+    const asked: Present[] = [];
     for (const [device, connection] of this.#byDevice) {
       // Device ids are random, and so are their letters.
-      if (device.charCodeAt(0) % pingTurns === this.#turn) connection.ping();
+      if (device.charCodeAt(0) % pingGroups === this.#group) asked.push(connection);
     }
+    this.#each(asked, (connection) => connection.ping());
   }
 
   closeAll(): void {
