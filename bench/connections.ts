@@ -105,6 +105,8 @@ async function storm(
   pin(served.server.pid);
   const alone = await loadOn(served, population, coming);
   alone.end();
+  // Both sides are busy with so many ends for a while.
+  await passed(5000);
   const few = { work: chat, pairs };
   const from = (first: number): Population => ({ ...population, people: population.people.slice(first) });
   const quiet = await loadOn(served, population, few);
