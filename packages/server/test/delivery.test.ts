@@ -11,6 +11,7 @@ import {
   StreamId,
 } from "@snug/protocol";
 import { bootServer } from "../../../testing/server.ts";
+import { statementOf } from "../../../testing/statements.ts";
 import {
   joinRaw,
   letterTo,
@@ -83,6 +84,26 @@ test("D4 D5: checks come in order: double, other bytes, counter", async () => {
   await refused({ code: "id-conflict" }, wire.request("submit", { ...letter, counter: 9, sealed: other }));
   const late = wire.request("submit", letterTo(alice.inbox, 9));
   await refused({ code: "out-of-order", message: "counter 9 received, 2 expected" }, late);
+});
+
+test("D5 D15: who has left takes no more letters; what was accepted before is answered again", async () => {
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using fromBob = await bob.connect();
+  const letter = letterTo(alice.inbox, 1);
+  const first = await fromBob.request("submit", letter);
+  {
+    await using wire = await alice.connect();
+    const statement = await statementOf({ server, wire, person: alice }, "remove", {});
+    await wire.request("statement-append", { statement }).catch(() => undefined);
+  }
+  assert.deepEqual(await fromBob.request("submit", letter), first);
+  const gone = { code: "policy", message: "the recipient is no longer on this server" } as const;
+  await refused(gone, fromBob.request("submit", letterTo(alice.inbox, 2)));
+  await refused(
+    { code: "id-conflict" },
+    fromBob.request("submit", { ...letter, sealed: crypto.getRandomValues(new Uint8Array(50)) }),
+  );
 });
 
 test("D6: signing in tells the highest counters and the cursor that the server has of a device", async () => {

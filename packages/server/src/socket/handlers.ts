@@ -1,4 +1,5 @@
 import {
+  type AccountId,
   decodeWrappedKeys,
   limits,
   type RequestOf,
@@ -55,14 +56,14 @@ export const handlers: Handlers = {
     if (body.class !== "durable") throw new SnugError("policy", "letters are durable");
     const owner = room.log.ownerOf(body.stream);
     if (!owner) throw new SnugError("not-found", "there is no such stream");
-    if (!room.log.member(owner)) throw new SnugError("policy", "the recipient is no longer on this server");
     const { stream, kind, id, counter, sealed, expires } = body;
     const { account, device } = principal;
     if (room.log.isEnded(device)) throw new SnugError("unauthenticated", "this device was ended");
     room.restoring.mustTakeLetters(owner, device);
     const row = { stream, kind, account, device, id, counter, sealed, expires, now: room.now() };
-    const append = room.blocks.has(owner, account) ? refuseBlocked : appendLetter;
-    const { seq, rowHash, accepted, fresh } = await append(room, row);
+    const why = refusalOf(room, owner, account);
+    const appended = why === null ? room.store.append(row, quota) : refuse(room, row, why);
+    const { seq, rowHash, accepted, fresh } = await appended;
     if (fresh) {
       room.metrics.accepted.value++;
       room.connections.appended(owner, fresh);
@@ -201,17 +202,19 @@ export async function restoreStatements(
 
 const nothing = { rows: 0, bytes: 0, senderRows: 0, senderBytes: 0 } as const;
 
-function appendLetter(room: Room, row: NewRow): Promise<Appended> {
-  return room.store.append(row, quota);
+/** Why somebody's letters are not taken; null when they are. */
+function refusalOf({ log, blocks }: Room, owner: AccountId, sender: AccountId): string | null {
+  if (!log.member(owner)) return "the recipient is no longer on this server";
+  return blocks.has(owner, sender) ? "the recipient does not take letters from you" : null;
 }
 
 /** What the server has already is answered (D5); nothing else fits. */
-async function refuseBlocked(room: Room, row: NewRow): Promise<Appended> {
+async function refuse(room: Room, row: NewRow, why: string): Promise<Appended> {
   try {
     return await room.store.append(row, nothing);
   } catch (cause) {
     if (!(cause instanceof SnugError) || cause.code !== "quota") throw cause;
-    throw new SnugError("policy", "the recipient does not take letters from you", { cause });
+    throw new SnugError("policy", why, { cause });
   }
 }
 
