@@ -14,11 +14,12 @@ export const unusual: unique symbol = Symbol("floating point");
 
 /**
  * Strict CBOR in one pass → value, or {@link unusual} when a floating-point number is in it. Nothing is built on a
- * length that the remaining bytes can't hold, and nothing recurses deeper than `limits.depth`.
+ * length that the remaining bytes can't hold, and nothing recurses deeper than `limits.depth`. `deterministic`: maps have
+ * their keys in bytewise order too, which is all that strict CBOR without floating point leaves open (RFC 8949 §4.2.1).
  * Throws SnugError `malformed`.
  */
-export function decodeStrict(bytes: Uint8Array): unknown {
-  const decoding = new Decoding(bytes);
+export function decodeStrict(bytes: Uint8Array, form: "strict" | "deterministic"): unknown {
+  const decoding = new Decoding(bytes, form === "deterministic");
   const value = decoding.item(0);
   if (decoding.float) return unusual;
   if (decoding.at !== bytes.length) throw malformed("not strict CBOR: bytes behind the value");
@@ -27,12 +28,14 @@ export function decodeStrict(bytes: Uint8Array): unknown {
 
 class Decoding {
   readonly #bytes: Uint8Array;
+  readonly #ordered: boolean;
   at = 0;
   /** A floating-point number was met. */
   float = false;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, ordered: boolean) {
     this.#bytes = bytes;
+    this.#ordered = ordered;
   }
 
   item(depth: number): unknown {
@@ -116,6 +119,17 @@ class Decoding {
     return text;
   }
 
+  /** Whether the key that begins at `first` stands before the one at `second`, which was just read. */
+  #rises(first: number, second: number): boolean {
+    const bytes = this.#bytes;
+    // Their heads say their lengths: one can't be the beginning of the other.
+    for (let n = 0; second + n < this.at; n++) {
+      const [a, b] = [bytes[first + n] as number, bytes[second + n] as number];
+      if (a !== b) return a < b;
+    }
+    return true; // the same key twice, refused as such
+  }
+
   #array(length: number, depth: number): unknown[] {
     const items: unknown[] = [];
     for (let n = 0; n < length; n++) items.push(this.item(depth));
@@ -124,8 +138,14 @@ class Decoding {
 
   #map(size: number, depth: number): Record<string, unknown> {
     const map: Record<string, unknown> = {};
+    let before = -1;
     for (let n = 0; n < size; n++) {
+      const start = this.at;
       const key = this.item(depth);
+      if (this.#ordered && before >= 0 && !this.#rises(before, start)) {
+        throw malformed("CBOR is not in its deterministic form: keys out of order");
+      }
+      before = start;
       if (typeof key !== "string") throw malformed("not strict CBOR: a key that is not text");
       if (Object.hasOwn(map, key)) throw malformed("not strict CBOR: a key that is there twice");
       const value = this.item(depth);
