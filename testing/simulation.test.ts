@@ -33,6 +33,8 @@ const found: readonly (readonly [seed: number, rule: string, what: string])[] = 
   [8057, "C28", "a restored server whose disk takes no statements for now is tried again, not stopped at"],
   [60_000, "C32", "a word that the disk does not take ends the connection, and not the client"],
   [90_179, "D18", "a cursor that was said to a database put back by hand says nothing of the rows it has"],
+  [100_151, "P16", "a sign-in of a program that is gone does not end the one that came after it"],
+  [100_173, "C30", "a restored server's word that something is delivered counts once it has everything back"],
   [37, "P14", "a directory read between a statement's commit and its checkpoint stops nobody"],
 ];
 
@@ -61,7 +63,7 @@ test("SI2, SI3, SI4, SI6, SI7: in courses without rulings and with them every pr
   // The same ones in every run: what fresh ones find (npm run simulate) is no fault of the change under test.
   const sums = { letters: 0, commits: 0, faults: 0 };
   const unruled = Array.from({ length: 10 }, (_, at) => 3 * at + 1);
-  for (const seed of [...unruled, 2, 3, 306, 704, 5010, 5022]) {
+  for (const seed of [...unruled, 2, 3, 5022]) {
     const { letters, commits, diskFaults, refusedCommits } = await mustKeep(seed);
     sums.letters += letters;
     sums.commits += commits;

@@ -105,6 +105,17 @@ export class House {
     }
     const life = { over: false };
     this.#starting = life;
+    try {
+      await this.#begin(life);
+    } catch (error) {
+      // A disk that is full: another start may find room.
+      if (!life.over) this.#disk.crash();
+      if (this.#starting === life) this.#starting = null;
+      throw error;
+    }
+  }
+
+  async #begin(life: { over: boolean }): Promise<void> {
     const store = this.#readInTime(new SqliteStore(this.#disk.path, this.#disk.openWriter));
     const log = await DirectoryLog.open(store, this.#disk.keys);
     this.#settleKeys(log.logPublic.x);

@@ -67,6 +67,8 @@ export class Membership {
   #room: Room;
   #link: Link | null = null;
   #leaving = false;
+  /** A restored server has not got back yet what it lacks: it takes for delivered what it has lost our own copy of. */
+  #lacks = false;
   #telling: Promise<void> = Promise.resolve();
 
   constructor(parts: MembershipParts) {
@@ -281,6 +283,7 @@ export class Membership {
     this.#checkHello(hello);
     this.#link = link;
     const restored = hello.incarnation !== this.inbox.position.incarnation;
+    this.#lacks = restored;
     if (restored) await this.#bringStatements(link);
     const signed = await this.#signIn(link, hello);
     await this.log.catchUp(link);
@@ -301,6 +304,7 @@ export class Membership {
     const counters = restored
       ? await bringBack({ records, turns: this.#turns, inbox, outbox, notices }, link, { hello, signed })
       : signed.counters;
+    this.#lacks = false;
     await this.outbox.compare(counters);
     await this.inbox.resume(link);
     // Online means caught up: a script that reads and leaves finds everything that waited.
@@ -398,7 +402,9 @@ export class Membership {
   #handle(event: Event, link: Link): Promise<void> {
     if (event.name === "rows") return this.inbox.take(event.body, link);
     if (event.name === "directory") return this.log.push(event.body, link);
-    if (event.name === "delivered") return this.outbox.delivered(event.body.ids);
+    // All that is not delivered is asked for once the server has everything back.
+    if (event.name === "delivered")
+      return this.#lacks ? Promise.resolve() : this.outbox.delivered(event.body.ids);
     if (event.name === "presence") this.people.presence(event.body);
     if (event.name === "library") this.#reload();
     if (event.name === "restored") this.outbox.kick();

@@ -25,6 +25,8 @@ class Guest implements Present {
   readonly device: DeviceId = randomId(DeviceId);
   readonly frames: Uint8Array[] = [];
   pings = 0;
+  closed = "";
+  came = 0;
 
   constructor(position: number) {
     const bytes = new Uint8Array(32);
@@ -42,7 +44,9 @@ class Guest implements Present {
     this.pings++;
   }
 
-  readonly close = (): undefined => undefined;
+  close(why: string): void {
+    this.closed = why;
+  }
 
   /** By all that was pushed. */
   sees(position: number): boolean {
@@ -79,6 +83,30 @@ class Lobby {
     this.connections.remove(guest, guest.account, guest.device);
   }
 }
+
+test("P16: of two connections of a device the one that came first gives way, also when it signs in last", () => {
+  for (const signIns of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const [other, guest] = [new Guest(0), new Guest(1)];
+    const lobby = new Lobby(2);
+    const links = [guest, new Guest(1)];
+    for (const link of links) link.came = lobby.connections.count();
+    lobby.comes(other);
+    for (const at of signIns) lobby.connections.add(links[at] ?? other, guest.account, guest.device);
+    assert.deepEqual(
+      links.map(({ closed }) => closed),
+      ["replaced", ""],
+    );
+    assert.equal(lobby.connections.ofDevice(guest.device), links[1]);
+    // As a connection does that was closed.
+    lobby.connections.remove(guest, guest.account, guest.device);
+    assert.equal(lobby.connections.ofDevice(guest.device), links[1]);
+    lobby.connections.remove(links[1] ?? other, guest.account, guest.device);
+    assert.equal(lobby.connections.size, 1);
+  }
+});
 
 test("P43: thousands who come at once are told in few frames, made once for all; nobody misses anybody", async ({
   mock,

@@ -57,6 +57,8 @@ export class Connection implements Present {
   #why: keyof typeof closeCodes | undefined;
   #wake: (() => void)[] = [];
 
+  readonly came: number;
+
   /** `raw` is the stream below; `report` takes faults of ours; `signedIn` is called once, when it is. */
   constructor(
     socket: WebSocket,
@@ -64,6 +66,7 @@ export class Connection implements Present {
     of: { room: Room; report: (cause: unknown) => void; signedIn: () => void },
   ) {
     this.#room = of.room;
+    this.came = of.room.connections.count();
     this.#socket = socket;
     this.#raw = raw;
     this.#report = of.report;
@@ -315,6 +318,7 @@ export class Connection implements Present {
       this.#state = { is: "live", principal, subscription: null };
       this.#signedIn();
       this.#room.connections.add(this, principal.account, principal.device);
+      if (this.#why !== undefined) return;
       // After the directory was looked at for the last time and before anything else can be pushed.
       this.#write(encodeResponse(request.number, respond()));
       this.#room.connections.greet(this);

@@ -12,6 +12,8 @@ import { Presence } from "./presence.ts";
 
 /** One signed-in device's connection, as the others see it. */
 export interface Present {
+  /** How many connections had come about before it, from {@link Connections.count}. */
+  readonly came: number;
   /** Sends an event's frame. */
   push(frame: Uint8Array): void;
   /** Rows of one of its account's streams were stored. */
@@ -41,6 +43,7 @@ export class Connections {
   #telling: NodeJS.Timeout | undefined;
   #going: { readonly act: (connection: Present) => void; readonly to: Present[] }[] = [];
   #group = 0;
+  #came = 0;
   readonly #byDevice = new Map<DeviceId, Present>();
   readonly #byAccount = new Map<AccountId, Set<Present>>();
   #fresh = new Map<AccountId, Row[]>();
@@ -56,9 +59,21 @@ export class Connections {
     return this.#byDevice.size;
   }
 
-  /** Takes a connection that has just signed in; an older one of the same device gives way. */
+  /** The place of a connection that has just come about. */
+  count(): number {
+    return this.#came++;
+  }
+
+  /**
+   * Takes a connection that has just signed in. Of two of the same device the one that came first gives way, whichever
+   * has signed in first: it may be the last word of a program that is gone.
+   */
   add(connection: Present, account: AccountId, device: DeviceId): void {
     const older = this.#byDevice.get(device);
+    if (older && older.came > connection.came) {
+      connection.close("replaced");
+      return;
+    }
     const present = this.#byAccount.get(account);
     // To the others: the newcomer is told of everybody.
     if (!present) this.#isHere(account, true);
