@@ -26,8 +26,11 @@ async function judgeServer(environment: Readonly<Record<string, string>>): Promi
     const accepted: Accepted[] = [];
     const submit = async (counter: number): Promise<void> => {
       const letter = letterTo(alice.inbox, counter);
-      const { rowHash } = await wire.request("submit", letter);
+      const { rowHash, seq } = await wire.request("submit", letter);
       accepted.push({ sealed: letter.sealed, rowHash });
+      // Cursors reach the disk in commits of their own, a little later: no answer leans on those.
+      const { inbox: stream, incarnation } = alice;
+      await wire.request("stream-cursor", { stream, incarnation, seq });
     };
     // One alone, then as many as like: batches of one and of many.
     for (let counter = 1; counter <= 20; counter++) await submit(counter);
