@@ -2,9 +2,9 @@ import { performance } from "node:perf_hooks";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** How often a thread looks whether it rests, ms. */
+/** How often a thread looks whether the process rests, ms. */
 const every = 10_000;
-/** A loop that is busy for a smaller share of that time rests. */
+/** A process that uses less of one processor in that time rests. */
 const restful = 0.02;
 /** What has to have come to the heap since it was tidied last, bytes. */
 const worthwhile = 4e6;
@@ -22,7 +22,7 @@ export interface Heap {
 export class Rest {
   #held = 0;
 
-  /** True when it is to be tidied now; `tidied` then says what is left. `busy` is the loop's share of the time, 0–1. */
+  /** True when it is to be tidied now; `tidied` then says what is left. `busy` is the share of the time, 0–1. */
   calls(busy: number, { used, held }: Heap): boolean {
     return busy < restful && used <= mostUsed && held - this.#held >= worthwhile;
   }
@@ -33,23 +33,29 @@ export class Rest {
 }
 
 /**
- * Gives back, whenever this thread rests, what its start or a rush of work left behind. V8 collects when something is
+ * Gives back, whenever the process rests, what its start or a rush of work left behind. V8 collects when something is
  * allocated, and it shrinks no young generation at rest: without this a thread keeps the 50 MB of its busiest minute
  * for as long as nobody comes.
  */
 export function tidyAtRest(): Disposable {
   const rest = new Rest();
-  let before = performance.eventLoopUtilization();
+  let before = timeUsed();
   const timer = setInterval(() => {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
+    const now = timeUsed();
+    const busy = (now.cpu - before.cpu) / (now.at - before.at);
     before = now;
-    if (!rest.calls(utilization, heap())) return;
+    if (!rest.calls(busy, heap())) return;
     tidy();
     rest.tidied(heap());
   }, every);
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/** All threads' time of a processor so far, and the clock, ms: a thread that rests takes none from one that doesn't. */
+function timeUsed(): { readonly cpu: number; readonly at: number } {
+  const { user, system } = process.cpuUsage();
+  return { cpu: (user + system) / 1000, at: performance.now() };
 }
 
 /** What this thread's heap holds now. */
