@@ -44,13 +44,14 @@ class Member {
     const { inbox: stream, incarnation } = this.person;
     await wire.request("stream-read", { stream, incarnation, after: this.#read });
     for (;;) {
+      // At first as well, as a client does: what the server knew of it may have gone with its last quarter of a second.
+      // Not waited for: more rows come meanwhile. A connection that ends here is told to the reader above.
+      wire.request("stream-cursor", { stream, incarnation, seq: this.#read }).catch(() => undefined);
       const { rows } = await wire.next("rows");
       for (const { seq } of rows) {
         if (seq !== this.#read + 1) this.faults.push(`row ${seq} was pushed behind row ${this.#read}`);
         this.#read = seq;
       }
-      // Not waited for: more rows come meanwhile. A connection that ends here is told to the reader above.
-      wire.request("stream-cursor", { stream, incarnation, seq: this.#read }).catch(() => undefined);
     }
   }
 
