@@ -4,6 +4,9 @@ import { patience } from "./patience.ts";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
+/** So high that every letter of a test's conversation is in the page, which holds only what is near the view. */
+export const tall = { width: 1280, height: 4000 };
+
 /**
  * A real Chromium of the system. It trusts exactly one certificate besides the public ones, by its key.
  * With `profile`, it is a person's own browser: one context whose files lie in that folder.
@@ -36,7 +39,7 @@ export async function launchBrowser(of: {
     ],
   };
   if (of.profile !== undefined) {
-    const context = await chromium.launchPersistentContext(of.profile, options);
+    const context = await chromium.launchPersistentContext(of.profile, { ...options, viewport: tall });
     context.setDefaultTimeout(patience);
     return context;
   }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AccountId, decodeInviteLink, type Row, ServerId } from "@snug/protocol";
-import { eventually, launchBrowser, openPerson } from "./browser.ts";
+import { eventually, launchBrowser, openPerson, tall } from "./browser.ts";
 import { ownKeys } from "./forgeries.ts";
 import { BrowserSeat, type Seat, shows, TerminalSeat } from "./seats.ts";
 import { ServedServer, spkiOf } from "./served.ts";
@@ -57,7 +57,7 @@ export class DishonestRoom implements AsyncDisposable {
       serverId: ServerId.parse(serverId),
       setupLink: async () => null,
     };
-    const alice = new BrowserSeat("Alice", await openPerson(browser));
+    const alice = new BrowserSeat("Alice", await openPerson(browser, tall));
     await alice.join(tamper.link(setupLink ?? ""));
     const bob = opened.use(await TerminalSeat.join("Bob", folder, await alice.invite()));
     const { secret, inviter } = decodeInviteLink(await alice.invite());

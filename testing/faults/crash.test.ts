@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "playwright-core";
 import { Person } from "../../packages/client/test/people.ts";
-import { eventually, launchBrowser } from "../browser.ts";
+import { eventually, launchBrowser, tall } from "../browser.ts";
 import { ServedServer, spkiOf } from "../served.ts";
 
 /** All letters of the open thread as the page shows them, with their states. */
@@ -37,7 +37,7 @@ test("C8, C9, C25: a tab that crashes in the middle of sending has kept what it 
   const link = await alice.client.invite({ uses: 1 });
   const browser = await launchBrowser({ spki: await spkiOf(server.port) });
   try {
-    const context = await browser.newContext();
+    const context = await browser.newContext({ viewport: tall });
     let page = await context.newPage();
     await page.goto(link);
     await page.getByTestId("join-name").fill("Bob");
@@ -66,11 +66,14 @@ test("C8, C9, C25: a tab that crashes in the middle of sending has kept what it 
       page = await context.newPage();
       await page.goto(new URL(link).origin);
       await openThread(page, "Alice");
+      let after: string[] = [];
+      // All of them: those nearest to the end are drawn first.
       await eventually("everything is delivered", async () => {
         const letters = await shown(page);
-        return letters.length >= before.length && letters.every(({ state }) => state === "delivered");
+        after = letters.map(({ text }) => text);
+        const all = after.includes("round 1, letter 1.") && after.length >= before.length;
+        return all && letters.every(({ state }) => state === "delivered");
       });
-      const after = (await shown(page)).map(({ text }) => text);
       assert.deepEqual(after.slice(0, before.length), before, "what was shown is still there");
       kept.splice(0, kept.length, ...after);
       const bob = alice.state.people.find(({ name }) => name === "Bob")?.account;
