@@ -1,6 +1,6 @@
 // One runner for everything: node scripts/run-tests.ts FOLDER [PATH…] runs the test files below FOLDER whose path
 // contains one of PATH (all of them without), and ends with the runner's own count.
-import { createWriteStream, globSync } from "node:fs";
+import { globSync } from "node:fs";
 import { join, sep } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -65,13 +65,9 @@ async function runFiles(cwd: string, files: string[]): Promise<Count> {
     // A hook that fails outside any test fails the run without a failed test.
     total.failed = Math.max(failed, success ? 0 : 1);
   });
-  // The last line must come after everything the reporter prints.
-  const output = createWriteStream("", { fd: 1, autoClose: false });
-  const printed = new Promise<void>((resolve, reject) =>
-    output.once("finish", resolve).once("error", reject),
-  );
-  events.compose(spec).pipe(output);
-  await printed;
+  // By the same stream as the last line, which must come after everything the reporter prints: it waits for a reader that
+  // is slow, where writing to its number fails.
+  for await (const text of events.compose(spec)) process.stdout.write(text);
   for (const file of filesWithoutTest) process.stdout.write(`✖ no test ran in ${file}\n`);
   return total;
 }

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
+import { eventually } from "./browser.ts";
 
 const root = dirname(import.meta.dirname);
 const bin = join(root, "node_modules", ".bin");
@@ -33,12 +36,16 @@ interface Outcome {
   output: string;
 }
 
-/** Runs a tool as `npm` would; a runner inside this runner must not take itself for a part of it. */
-function runTool(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+/** A runner inside this runner must not take itself for a part of it. */
+function apart(): { cwd: string; env: NodeJS.ProcessEnv } {
   const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
-  const options = { cwd: root, env: { ...inherited, NO_COLOR: "1", ...env }, maxBuffer: 64 * 1024 * 1024 };
+  return { cwd: root, env: { ...inherited, NO_COLOR: "1" } };
+}
+
+/** Runs a tool as `npm` would. */
+function runTool(file: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(file, args, options, (error, stdout, stderr) => {
+    execFile(file, args, { ...apart(), maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
       resolve({ code, output: `${stdout}${stderr}` });
     });
@@ -260,6 +267,22 @@ describe("the runner's count", () => {
       0,
       "1 passed, 0 failed, 1 skipped",
     ));
+
+  test("a reader that is slow gets all of it, through a pipe that does not wait either", async () => {
+    const many = `import { test } from "node:test"; for (let n = 0; n < 2500; n++) test("x".repeat(150), () => 0);`;
+    const last = `import { writeFileSync } from "node:fs"; writeFileSync("begun", ""); ${passing}`;
+    const files = { "testing/a.test.ts": many, "testing/b.test.ts": many, "testing/c.test.ts": last };
+    await using folder = await plant(files);
+    // As npm does: whoever has looked at its output has made the pipe one that waits for nobody.
+    const outer = `process.stdout; require("child_process").spawn(process.execPath, process.argv.slice(1), { stdio: "inherit" })
+      .once("exit", (code) => { process.exitCode = code; });`;
+    const run = spawn(process.execPath, ["-e", outer, "scripts/run-tests.ts", folder.path], apart());
+    const closed = once(run, "close");
+    // Of the two before this one more was said by then than the pipe holds.
+    await eventually("the last file is run", () => existsSync(join(folder.path, "begun")));
+    assert.match(await text(run.stdout), /\n5001 passed, 0 failed\n$/);
+    assert.deepEqual(await closed, [0, null]);
+  });
 
   test("no test at all", () => assertCount({}, 1, "0 passed, 0 failed"));
 
