@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -19,6 +18,7 @@ import {
   textContent,
 } from "@snug/protocol";
 import { eventually } from "./browser.ts";
+import { ended } from "./ended.ts";
 import type { FaultProxy } from "./faultProxy.ts";
 import { ServedServer } from "./served.ts";
 import { joinRaw, letterTo, type RawPerson, type Wire, type WireServer } from "./wire.ts";
@@ -197,10 +197,9 @@ export function rawOf(wire: Wire): Socket {
 
 /** Sends bytes; all that comes over the connection until its end. */
 export async function exchange(socket: Socket, bytes: string | Uint8Array): Promise<Buffer> {
-  socket.on("error", () => socket.destroy());
   const pieces: Buffer[] = [];
   socket.on("data", (piece: Buffer) => pieces.push(piece));
   socket.write(bytes);
-  await once(socket, "close");
+  await ended(socket);
   return Buffer.concat(pieces);
 }

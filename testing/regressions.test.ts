@@ -26,6 +26,7 @@ import {
   socketPath,
   subprotocol,
 } from "@snug/protocol";
+import { ended } from "./ended.ts";
 import { FaultProxy } from "./faultProxy.ts";
 import { exchange, Household, rawOf, refuses, schemes, take } from "./household.ts";
 import type { ServedServer } from "./served.ts";
@@ -403,10 +404,7 @@ describe("what must never happen again: people", () => {
     const invite = await inviteRaw(wire, alice.account, 10);
     await refuses(joinByInvite(room, "n".repeat(limits.name + 1), invite), "name-invalid");
     // The client would not send it: a genesis made by hand, from the smallest excess to one beyond every bound.
-    const spare = await createAccount({
-      ...{ server: room.serverId, display: "spare", now: 1 },
-      invite: { secret: invite.secret, inviter: alice.account },
-    });
+    const spare = await createAccount({ server: room.serverId, display: "spare", invite, now: 1 });
     const { content } = decodeStatement(spare.genesis);
     assert.ok(content.kind === "genesis");
     const before = (await directoryOver(room, wire)).accounts.size;
@@ -496,6 +494,9 @@ describe("what must never happen again: one for another", () => {
       there.socket.terminate();
       await sees(watching, bob, false);
     };
+    // Making keys may take longer than the server waits for who does not sign in.
+    const invite = await inviteRaw(watching, alice.account);
+    const dora = await createAccount({ server: room.serverId, display: "Dora", invite, now: 1 });
     const socket = connect(served.port, "127.0.0.1");
     const come: Buffer[] = [];
     socket.on("data", (piece: Buffer) => come.push(piece));
@@ -515,7 +516,7 @@ describe("what must never happen again: one for another", () => {
     socket.write(head.slice(70));
     const first = await until((bytes) => bytes.includes("\r\n\r\n"));
     await comeAndGo();
-    await joinRaw(room, "Dora");
+    await postJoin(room, invite.secret, dora);
     await watching.next("directory");
     // A ping of RFC 6455 with an empty mask: its pong comes after everything else that was sent before.
     socket.write(Uint8Array.from([0x89, 0x81, 0, 0, 0, 0, 0x2a]));
@@ -547,11 +548,9 @@ describe("what must never happen again: one for another", () => {
     const silent = await Promise.all(
       Array.from({ length: 1000 }, async (_, at) => {
         const socket = connect(served.port, "127.0.0.1");
-        socket.on("error", () => socket.destroy());
-        const closed = once(socket, "close");
+        const closed = ended(socket);
         await once(socket, "connect");
         socket.write(first[at % first.length] ?? "");
-        socket.resume();
         return { closed };
       }),
     );
@@ -563,16 +562,17 @@ describe("what must never happen again: one for another", () => {
     await Promise.all(silent.map(({ closed }) => closed));
     const codes = await Promise.all(greeted.map(({ closed }) => closed));
     assert.deepEqual(new Set(codes), new Set([closeCodes.tooSlowToSignIn]));
-    // From its own beginning each has so long; how long a thousand beginnings take is this machine's.
-    assert.ok(performance.now() - start < limits.authenticate + 10_000 + 2 * connecting);
+    // From its own beginning each has so long, not Node's minute; how long a thousand beginnings take is this machine's.
+    assert.ok(performance.now() - start < limits.authenticate + 40_000 + 2 * connecting);
     assert.ok((await fromAlice.request("directory-read", { from: 0 })).size > 2);
   });
 
   it("R23: a letter reaches its recipient only, and who is not signed in hears of nobody", async () => {
-    await using stranger = await Wire.open(room);
-    await using toMallory = await home.openInbox(mallory);
     await using toBob = await home.openInbox(bob);
     await using fromAlice = await alice.connect();
+    // As late as can be, since the server waits for 5 s only; Mallory, who comes behind it, is told of.
+    await using stranger = await Wire.open(room);
+    await using toMallory = await home.openInbox(mallory);
     const letters = Array.from({ length: 5 }, () => home.next(alice, bob));
     for (const letter of letters) await home.submit(fromAlice, letter);
     assert.equal((await take(toBob, 5)).length, 5);

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { connect } from "node:tls";
 import { fileURLToPath } from "node:url";
 
@@ -86,7 +87,7 @@ export class ServedServer implements AsyncDisposable {
   async restart(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const port = this.port;
     await this.stop(signal);
-    const { child, listening, log } = await run(this.#how, port);
+    const { child, listening, log } = await runOn(this.#how, port);
     this.#process = child;
     this.listening = listening;
     this.#keep(child, log);
@@ -126,6 +127,18 @@ export async function spkiOf(port: number): Promise<string> {
   }
 }
 
+/** Whoever was given the port, since it was free for a moment, is waited for. */
+async function runOn(how: How, port: number): Promise<Started> {
+  for (;;) {
+    try {
+      return await run(how, port);
+    } catch (cause) {
+      if (!(cause instanceof Error && cause.message.includes(`port ${port} is in use`))) throw cause;
+    }
+    await setTimeout(100);
+  }
+}
+
 async function run({ data, videos, under, environment }: How, port: number): Promise<Started> {
   const [command = "", ...args] = [
     ...[...under, process.execPath, join(root, "packages/cli/bin/snug.mjs"), "serve", "--json"],
@@ -143,7 +156,8 @@ async function run({ data, videos, under, environment }: How, port: number): Pro
   const lines = createInterface({ input: child.stdout });
   const first = await new Promise<string>((resolve, reject) => {
     lines.once("line", resolve);
-    child.once("exit", (code) =>
+    // Behind "exit", by when what it said may not be read yet.
+    child.once("close", (code) =>
       reject(new Error(`the server ended with ${code} before it listened:\n${log}`)),
     );
   });

@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RunningServer, type ServerOptions, startServer } from "@snug/server";
+import { setTimeout } from "node:timers/promises";
+import { type RunningServer, type ServerOptions, StartError, startServer } from "@snug/server";
 
 /** A running server in a folder of its own. */
 export interface BootedServer extends RunningServer {
@@ -33,5 +34,17 @@ export async function bootServer(options: Partial<ServerOptions> = {}): Promise<
   } catch (cause) {
     await rm(folder, { recursive: true, force: true });
     throw cause;
+  }
+}
+
+/** Starts a server again, on the folder and the port of one that has ended. Whoever was given the port meanwhile is waited for. */
+export async function startAgain({ options, port }: BootedServer): Promise<RunningServer> {
+  for (;;) {
+    try {
+      return await startServer({ ...options, port });
+    } catch (cause) {
+      if (!(cause instanceof StartError && cause.message.startsWith(`port ${port} is in use`))) throw cause;
+    }
+    await setTimeout(100);
   }
 }

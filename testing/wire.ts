@@ -172,7 +172,11 @@ export interface RawInvite {
 }
 
 /** A fresh invite of whoever the wire belongs to. */
-export async function inviteRaw(wire: Wire, inviter: AccountId, uses = 1): Promise<RawInvite> {
+export async function inviteRaw(
+  wire: Wire,
+  inviter: AccountId,
+  uses = 1,
+): Promise<RawInvite & { readonly inviter: AccountId }> {
   const secret = crypto.getRandomValues(new Uint8Array(16));
   await wire.request("invite-create", {
     hash: await admitHash(await admitOf(secret)),

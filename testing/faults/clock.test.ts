@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
 import { limits } from "@snug/protocol";
-import { startServer } from "@snug/server";
 import { type Pair, pair } from "../../packages/client/test/people.ts";
 import { eventually } from "../browser.ts";
 import { refuses } from "../household.ts";
-import { bootServer } from "../server.ts";
+import { bootServer, startAgain } from "../server.ts";
 import { inviteRaw, joinByInvite, joinRaw, type RawPerson } from "../wire.ts";
 
 const hour = 3_600_000;
@@ -82,14 +81,13 @@ test("P42: a start ten years ahead, or behind, forgets no letter that waits", as
   const { alice, bob, server } = room;
   await bob.unplug();
   await alice.client.settled(await alice.client.send(bob.account, "waits"));
-  const { port } = server;
   await server.close();
   for (const jump of [10 * year, -10 * year]) {
     setServer(jump);
-    await (await startServer({ ...server.options, port })).close();
+    await (await startAgain(server)).close();
   }
   setServer(0);
-  const again = await startServer({ ...server.options, port });
+  const again = await startAgain(server);
   try {
     await bob.plug();
     assert.deepEqual(await bob.arrivals(1), ["waits"]);

@@ -56,6 +56,9 @@ class Room implements AsyncDisposable {
   }
 }
 
+/** How often the disk stops taking anything. */
+const rounds = 4;
+
 /** What a server must do whose disk takes nothing, and after that. */
 async function outlasts(
   room: Room,
@@ -66,7 +69,7 @@ async function outlasts(
   await using wire = await rita.connect();
   const submitter = new Submitter(rita.inbox, { window: 32, bytes: 8192 });
   submitter.connect(wire);
-  for (let round = 1; round <= 4; round++) {
+  for (let round = 1; round <= rounds; round++) {
     const before = submitter.acknowledged.size;
     submitter.write(20);
     await eventually("letters are accepted", () => submitter.acknowledged.size > before);
@@ -100,9 +103,15 @@ async function outlasts(
     [...submitter.refusals.keys()].filter((code) => code !== "unavailable" && code !== "out-of-order"),
     [],
   );
-  // Thousands were refused; the log has a line for it, not a stack for each.
-  const told = room.served.log.matchAll(/"event":"(fault|disk-[a-z]+)".*/g).map(([line]) => line);
-  assert.match([...told].join("\n"), /^"event":"disk-refuses","reason":"[^"]+"[^\n]+$/);
+  // Thousands were refused; the log has a line for it, not a stack for each: one for each round at most, where the
+  // machine is so slow that the disk counts as calm between two.
+  const told = [...room.served.log.matchAll(/"event":"(fault|disk-[a-z]+)".*/g)].map(([line]) => line);
+  const refusing = told.filter((line) => /^"event":"disk-refuses","reason":"[^"]+"/.test(line));
+  assert.ok(refusing.length >= 1 && refusing.length <= rounds, told.join("\n"));
+  assert.deepEqual(
+    told.filter((line) => !refusing.includes(line) && !line.startsWith('"event":"disk-takes"')),
+    [],
+  );
   await submitter.end();
   await wire[Symbol.asyncDispose]();
   // Whatever was said to be accepted is there after a kill, too.
@@ -251,6 +260,7 @@ test("C32: a device whose disk is full says so, sends nothing by halves, and goe
   const refused = snug("send", "Ada", large);
   assert.equal(refused.code, 7);
   assert.match(refused.said, full);
+  await ada.until("Ben", () => ada.state.people.length === 2);
   const ben = ada.state.people.find(({ name }) => name === "Ben");
   assert.ok(ben);
   await ada.client.settled(await ada.client.send(ben.account, large));

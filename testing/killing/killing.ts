@@ -55,14 +55,16 @@ export async function killRepeatedly(of: {
     const acknowledgements = burst.least + chance(burst.more);
     const { at } = await load.ask({ order: "kill", pid: served.pid, acknowledgements }, "killed");
     // The same moment for both, every few times: a device and the server may lose power together.
-    const clientsToo = kill % killsPerClientKill === 0 && killed.kill();
+    const clientsGone = kill % killsPerClientKill === 0 ? killed.kill() : null;
     await served.restart("SIGKILL");
     inFlight.push((await cut).inFlight);
     restarts.push((await load.ask({ order: "again" }, "accepted")).at - at);
     steady.tell({ order: "again" });
     killed.tell({ order: "again" });
-    if (clientsToo) {
+    if (clientsGone) {
       clientKills++;
+      // Their homes are theirs until then.
+      await clientsGone;
       await killed.open();
       killed.write(steady.accounts);
     }
@@ -152,11 +154,13 @@ abstract class Worker<Order extends object, Word extends { readonly word: string
     return heard;
   }
 
-  /** Without a chance to tidy up; another process takes its place. */
-  protected replace(): void {
+  /** Without a chance to tidy up; another process takes its place. Resolves when the former is gone. */
+  protected async replace(): Promise<void> {
     const former = this.#child;
     this.#child = this.#start();
+    const gone = once(former, "exit");
     former.kill("SIGKILL");
+    await gone;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -215,9 +219,8 @@ class Clients extends Worker<ClientsOrder, ClientsWord> {
     this.tell({ order: "write", partners, life: ++this.#life });
   }
 
-  kill(): true {
-    this.replace();
-    return true;
+  kill(): Promise<void> {
+    return this.replace();
   }
 
   async rest(): Promise<void> {

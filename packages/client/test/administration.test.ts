@@ -112,7 +112,7 @@ test("C35: a role is news for everybody; only an administrator does any of this,
   assert.deepEqual(texts(bob), ["quiet: Alice made you an administrator of this server"]);
   assert.deepEqual(texts(carol), ["quiet: Alice made Bob an administrator of this server"]);
   await bob.client.setRole(alice.account, "member");
-  assert.equal(alice.state.me.role, "member");
+  await alice.until("a role", () => alice.state.me.role === "member");
   await alice.unplug();
   await bob.unplug();
   await assert.rejects(bob.client.removeAccount(carol.account), (error) => error instanceof NetworkError);

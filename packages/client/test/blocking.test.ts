@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { SnugError } from "@snug/protocol";
-import { startServer } from "@snug/server";
+import { patience } from "../../../testing/patience.ts";
+import { startAgain } from "../../../testing/server.ts";
 import { Person, pair, waitingAt } from "./people.ts";
 
 const isBlocked = (of: Person, whom: Person): boolean =>
@@ -45,15 +46,16 @@ test("C39: what a server delivers of somebody who is blocked all the same is dro
   await alice.client.setBlocked(bob.account, true);
   // The server forgets: as if it had never heard of it.
   const forget = () => {
-    const database = new DatabaseSync(join(server.data, "snug.db"));
+    const database = new DatabaseSync(join(server.data, "snug.db"), { timeout: patience });
     database.exec("DELETE FROM blocks");
     database.close();
   };
   forget();
   await alice.client.close();
   await server.close();
-  const again = await startServer({ ...server.options, port: server.port });
+  const again = await startAgain(server);
   try {
+    await bob.until("offline", () => bob.state.connection.is === "offline");
     bob.platform.advance(60_000);
     await bob.online();
     const id = await bob.client.send(alice.account, "still here");

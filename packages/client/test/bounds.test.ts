@@ -18,6 +18,7 @@ import {
   sha256,
 } from "@snug/protocol";
 import { eventually } from "../../../testing/browser.ts";
+import { patience } from "../../../testing/patience.ts";
 import { DirectoryLog } from "../src/directory.ts";
 import { nodePlatform } from "../src/node/index.ts";
 import { Notices } from "../src/notices.ts";
@@ -83,7 +84,7 @@ test("P45 C6: a directory without an end is verified page by page, and stopped a
 });
 
 test("C41: an answer by HTTP that drips has failed after 30 s, in a terminal client too", {
-  timeout: 20_000,
+  timeout: patience,
 }, async (t) => {
   const answers: ServerResponse[] = [];
   const server = createServer((_, answer) => {

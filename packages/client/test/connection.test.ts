@@ -132,7 +132,7 @@ test("C24: presence is shown as it changes", async () => {
   const { alice, bob } = room;
   const online = () => alice.state.people.find(({ account }) => account === bob.account)?.online;
   const { account } = bob.state.me;
-  assert.equal(online(), true);
+  await alice.until("Bob is there", () => online() === true);
   await bob.client.close();
   await alice.until("Bob away", (s) =>
     s.phase === "joined" ? s.people.some((who) => who.account === account && !who.online) : false,

@@ -11,7 +11,7 @@ import {
   type RequestOf,
   SnugError,
 } from "@snug/protocol";
-import { startServer } from "@snug/server";
+import { startAgain } from "../../../testing/server.ts";
 import { failingAt, type Person, pair } from "./people.ts";
 
 /** The submits that leave a person's device, as they leave. */
@@ -54,7 +54,7 @@ test("C8: who has no connection writes, who has none gets it later; a restart of
   assert.equal(alice.state.threads[0]?.last?.state.is, "queued");
   const settled = alice.client.settled(first);
   await server.close();
-  const again = await startServer({ ...server.options, port: server.port });
+  const again = await startAgain(server);
   try {
     await alice.plug();
     await settled;

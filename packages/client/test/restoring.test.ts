@@ -19,7 +19,8 @@ import {
   rowHashInput,
   type StreamId,
 } from "@snug/protocol";
-import { adoptFolder, finishRestoring, type RunningServer, startServer } from "@snug/server";
+import { adoptFolder, finishRestoring, type RunningServer } from "@snug/server";
+import { startAgain } from "../../../testing/server.ts";
 import { inviteRaw, joinByInvite, letterTo, type WireServer } from "../../../testing/wire.ts";
 import { SqliteStore } from "../../server/src/store/sqliteStore.ts";
 import { failingAt, type Pair, Person, pair } from "./people.ts";
@@ -45,8 +46,7 @@ class Yesterday implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { options, port } = this.#room.server;
-    this.#server = await startServer({ ...options, port });
+    this.#server = await startAgain(this.#room.server);
   }
 
   async stop(): Promise<void> {

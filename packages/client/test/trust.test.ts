@@ -140,6 +140,8 @@ test("C12: what was sealed to a key that was replaced meanwhile is sealed anew u
   await append({ person: bob, server, by: "signing" }, "rotate", await renewed);
   await alice.plug();
   await alice.last(bob.account, "held");
+  // What has been delivered waits no more.
+  await bob.unplug();
   await alice.client.acceptNewKeys(bob.account);
   await alice.last(bob.account, "accepted");
   const after = await sealedFor();

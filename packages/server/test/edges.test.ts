@@ -18,6 +18,7 @@ import {
   subprotocol,
 } from "@snug/protocol";
 import { WebSocket } from "ws";
+import { ended } from "../../../testing/ended.ts";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
 import { joinRaw, sees, Wire } from "../../../testing/wire.ts";
 import { StartError, startServer } from "../src/index.ts";
@@ -38,13 +39,6 @@ async function get(
 
 async function trustedAuthority(server: BootedServer): Promise<string> {
   return (await get(server, "/authority.crt")).text;
-}
-
-/** Resolves when the peer ends the connection. */
-async function ended(socket: Socket): Promise<void> {
-  socket.on("error", () => socket.destroy());
-  socket.resume();
-  await once(socket, "close");
 }
 
 async function statusOfUpgrade(
@@ -397,21 +391,26 @@ test("P27: closing ends connections with going away, takes less than a second, a
 }) => {
   // Timers that stand still: closing that waited for one would never end.
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
-  const begun = performance.now();
-  const server = await bootServer();
-  const booting = performance.now() - begun;
-  const alice = await joinRaw(server, "alice");
-  await using wire = await alice.connect();
-  const keepAlive = connect(server.port, "127.0.0.1");
-  const start = performance.now();
-  await server.close();
-  // Nor for one of Node's own. A machine that is so slow that a second is little is slow to start a server as well.
-  const took = performance.now() - start;
-  assert.ok(took < Math.max(1000, booting), `${took} ms; it began in ${booting} ms`);
-  assert.equal(await wire.closed, closeCodes.goingAway);
-  await ended(keepAlive);
-  assert.ok(!(await readdir(server.data)).includes("running.json"));
-  await server[Symbol.asyncDispose]();
+  await using first = await bootServer();
+  const alice = await joinRaw(first, "alice");
+  const took: number[] = [];
+  const close = async (server: BootedServer): Promise<void> => {
+    await using wire = await alice.connect(server);
+    const keepAlive = ended(connect(server.port, "127.0.0.1"));
+    const start = performance.now();
+    await server.close();
+    took.push(performance.now() - start);
+    assert.equal(await wire.closed, closeCodes.goingAway);
+    await keepAlive;
+    assert.ok(!(await readdir(server.data)).includes("running.json"));
+  };
+  await close(first);
+  for (let again = 0; again < 2; again++) {
+    await using server = await bootServer(first.options);
+    await close(server);
+  }
+  // Nor for one of Node's own, which it would wait for each time; the disk may be slow once.
+  assert.ok(Math.min(...took) < 1000, `${took} ms`);
 });
 
 /** Names, sizes and contents of a folder's files. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { encodeRequest, type Request } from "@snug/protocol";
 import fc from "fast-check";
+import { ended } from "../../../testing/ended.ts";
 import { bootServer } from "../../../testing/server.ts";
 import { joinRaw, letterTo, type RawPerson, type Wire } from "../../../testing/wire.ts";
 
@@ -59,10 +59,8 @@ test("P1: bytes that are neither HTTP nor TLS, and TLS that breaks off, harm nob
   ];
   for (const bytes of junk) {
     const socket = connect(server.port, "127.0.0.1");
-    socket.on("error", () => socket.destroy());
-    socket.resume();
     socket.end(Uint8Array.from(bytes));
-    await once(socket, "close");
+    await ended(socket);
   }
   assert.equal((await fetch(`${server.localUrl}/authority.crt`)).status, 200);
 });

@@ -9,6 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { SnugError } from "@snug/protocol";
 import { eventually } from "../../../testing/browser.ts";
+import { patience } from "../../../testing/patience.ts";
 import { type BootedServer, bootServer } from "../../../testing/server.ts";
 import { joinRaw, letterTo, Wire } from "../../../testing/wire.ts";
 import { Health } from "../src/health.ts";
@@ -222,7 +223,7 @@ test("O22: /healthz says ok and no more, also in plain HTTP to others; 503 while
   await server.close();
   await using held = await bootServer({ data: server.data });
   // Another program holds the database for longer than the server waits.
-  using database = new DatabaseSync(join(server.data, "snug.db"));
+  using database = new DatabaseSync(join(server.data, "snug.db"), { timeout: patience });
   database.exec("BEGIN IMMEDIATE");
   const answer = await fetch(`${held.localUrl}/healthz`);
   assert.equal(`${answer.status} ${await answer.text()}`, "503 unavailable\n");

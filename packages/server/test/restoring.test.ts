@@ -26,14 +26,8 @@ import {
   sha256,
   toBase64url,
 } from "@snug/protocol";
-import {
-  adoptFolder,
-  finishRestoring,
-  type RunningServer,
-  requestLogKeyRotation,
-  startServer,
-} from "@snug/server";
-import { type BootedServer, bootServer } from "../../../testing/server.ts";
+import { adoptFolder, finishRestoring, type RunningServer, requestLogKeyRotation } from "@snug/server";
+import { type BootedServer, bootServer, startAgain } from "../../../testing/server.ts";
 import {
   inviteRaw,
   joinRaw,
@@ -101,7 +95,7 @@ class PutBack implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    this.#running = await startServer({ ...this.booted.options, port: this.booted.port });
+    this.#running = await startAgain(this.booted);
   }
 
   async stop(): Promise<void> {
@@ -209,7 +203,9 @@ test("D19: the waiting ends after a day, or when the operator says so; over a re
   await last.request("submit", letterTo(bob.inbox, 1));
 });
 
-test("D20: statements come back from whoever was shown them, exactly as the log key had signed them", async () => {
+test("D20: statements come back from whoever was shown them, exactly as the log key had signed them", async ({
+  mock,
+}) => {
   await using room = await PutBack.open();
   const { alice, bob, place } = room;
   const before = await known(alice);
@@ -219,7 +215,8 @@ test("D20: statements come back from whoever was shown them, exactly as the log 
   const from = before.entries.length;
   const missing = entries.slice(from);
   await room.putBack();
-  // Carol is unknown, and proves that she was here.
+  // Carol is unknown, and proves that she was here. However long that takes, she is not too slow to sign in.
+  mock.timers.enable({ apis: ["setTimeout"] });
   await using wire = await Wire.open(place);
   await wire.next("hello");
   const bring = (of: Partial<Known & { from: number }>): Promise<{ size: number }> =>
@@ -276,13 +273,16 @@ test("D20: statements come back from whoever was shown them, exactly as the log 
   await ofCarol.request("submit", letterTo(dave.inbox, 1));
 });
 
-test("D20, I30: a server that was begun when inboxes were random takes one back as it is brought", async () => {
+test("D20, I30: a server that was begun when inboxes were random takes one back as it is brought", async ({
+  mock,
+}) => {
   await using room = await PutBack.open({ inboxOfFirst: randomId(StreamId) });
   const { alice, place } = room;
   const before = await known(alice);
   await joinRaw(room.booted, "carol");
   const { entries, checkpoint } = await known(alice);
   await room.putBack();
+  mock.timers.enable({ apis: ["setTimeout"] });
   await using wire = await Wire.open(place);
   await wire.next("hello");
   const from = before.entries.length;
@@ -294,7 +294,9 @@ test("D20, I30: a server that was begun when inboxes were random takes one back 
   assert.equal(after.entries.at(-1)?.inbox, random.inbox);
 });
 
-test("D26: what came after a change of the log key does not come back to a server without the new one, and nothing of it is kept", async () => {
+test("D26: what came after a change of the log key does not come back to a server without the new one, and nothing of it is kept", async ({
+  mock,
+}) => {
   await using room = await PutBack.open();
   const { alice, place } = room;
   const before = await known(alice);
@@ -303,6 +305,7 @@ test("D26: what came after a change of the log key does not come back to a serve
   const { entries, checkpoint } = await known(alice);
   assert.equal(entries.length, before.entries.length + 2);
   await room.putBack();
+  mock.timers.enable({ apis: ["setTimeout"] });
   await using wire = await Wire.open(place);
   await wire.next("hello");
   const from = before.entries.length;
