@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { gzipSync } from "node:zlib";
 import {
   closeCodes,
   decodeInviteLink,
@@ -288,7 +289,9 @@ test("P26: the app's answers carry its policy; the bundle is served from a map o
   const web = join(other.data, "..", "web");
   await mkdir(join(web, "assets"), { recursive: true });
   await writeFile(join(web, "index.html"), "<!doctype html><title>Snug</title>");
-  await writeFile(join(web, "assets", "app-1.js"), `${"// code ".repeat(300)}\n`);
+  const code = `${"// code ".repeat(300)}\n`;
+  await writeFile(join(web, "assets", "app-1.js"), code);
+  await writeFile(join(web, "assets", "app-1.js.gz"), gzipSync(code));
   await using server = await bootServer({ web });
   const host = "localhost";
   for (const path of ["/", "/join", "/index.html"]) {
@@ -310,6 +313,9 @@ test("P26: the app's answers carry its policy; the bundle is served from a map o
     [asset.headers["content-encoding"], asset.headers["cache-control"]],
     ["gzip", "public, max-age=31536000, immutable"],
   );
+  const plain = await get(server, "/assets/app-1.js", { host });
+  assert.deepEqual([plain.text, plain.headers["content-encoding"]], [code, undefined]);
+  assert.equal((await get(server, "/assets/app-1.js.gz", { host })).statusCode, 404);
   assert.equal(
     (
       await get(server, "/", {

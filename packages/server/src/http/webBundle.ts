@@ -1,8 +1,7 @@
 import { hash as digest } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
+import { createGunzip } from "node:zlib";
 import { invitePath } from "@snug/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
@@ -18,27 +17,32 @@ const types: Readonly<Record<string, string>> = {
   ".webmanifest": "application/manifest+json; charset=utf-8",
   ".woff2": "font/woff2",
 };
-const compressible = /^text\/|json|svg/;
-const squeeze = promisify(gzip);
 
 interface BundleFile {
   readonly type: string;
   readonly body: Buffer;
-  /** Made at the first request that takes it. */
-  squeezed?: Promise<Buffer>;
+  /** Whether the body is compressed. */
+  readonly gzip: boolean;
   readonly etag: string;
 }
 
-/** The files of the built web client by URL path. What is not in this map does not exist: no path reaches the disk. */
+/**
+ * The files of the built web client by URL path. What is not in this map does not exist: no path reaches the disk. What
+ * the build has compressed is kept in that form only.
+ */
 export async function readBundle(folder: string): Promise<ReadonlyMap<string, BundleFile>> {
   const bundle = new Map<string, BundleFile>();
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const type = types[extname(entry.name)];
-    if (!entry.isFile() || type === undefined) continue;
-    const path = join(entry.parentPath, entry.name);
-    const body = await readFile(path);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = new Set(
+    entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)),
+  );
+  for (const path of paths) {
+    const type = types[extname(path)];
+    if (type === undefined) continue;
+    const gzip = paths.has(`${path}.gz`);
+    const body = await readFile(gzip ? `${path}.gz` : path);
     const url = `/${relative(folder, path).split(sep).join("/")}`;
-    bundle.set(url, { type, body, etag: `"${digest("sha256", body, "base64url").slice(0, 22)}"` });
+    bundle.set(url, { type, body, gzip, etag: `"${digest("sha256", body, "base64url").slice(0, 22)}"` });
   }
   return bundle;
 }
@@ -70,19 +74,23 @@ export function bundleRoutes(app: FastifyInstance, bundle: ReadonlyMap<string, B
   }
 }
 
-async function sendFile(
+function sendFile(
   request: FastifyRequest,
   reply: FastifyReply,
   of: { readonly path: string; readonly file: BundleFile },
-): Promise<FastifyReply> {
+): FastifyReply {
   const { file, path } = of;
   // Names below /assets/ carry their content's hash.
   const lasting = path.startsWith("/assets/");
   reply.header("cache-control", lasting ? "public, max-age=31536000, immutable" : "no-cache");
   reply.header("etag", file.etag).header("vary", "accept-encoding").type(file.type);
   if (request.headers["if-none-match"] === file.etag) return reply.code(304).send();
-  const takesGzip = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
-  if (!takesGzip || !compressible.test(file.type) || file.body.length < 1024) return reply.send(file.body);
-  file.squeezed ??= squeeze(file.body, { level: 9 });
-  return reply.header("content-encoding", "gzip").send(await file.squeezed);
+  if (!file.gzip) return reply.send(file.body);
+  if (/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) {
+    return reply.header("content-encoding", "gzip").send(file.body);
+  }
+  // Piece by piece: whoever asks for many and reads none of them holds no more of each than its first piece.
+  const plain = createGunzip();
+  plain.end(file.body);
+  return reply.send(plain);
 }
