@@ -64,7 +64,17 @@ async function letters(): Promise<void> {
   say("  Snug, plain, of the relay, round by round", ratios.map((ratio) => ratio.toFixed(2)).join(" "));
   say("accepted for somebody offline", `${spread(all.away, "accepted")}/s`);
   say("drain after coming back", `${spread(all.away, "drained")}/s`);
-  await latencies(population, Math.round(median(all.plain.map(({ accepted }) => accepted ?? 0)) / 2));
+  for (const [name, results, tls] of [
+    ["plain", all.plain, false],
+    ["TLS", all.tls, true],
+  ] as const) {
+    const perSecond = Math.round(median(results.map(({ accepted }) => accepted ?? 0)) / 2);
+    const work = { is: "open", perSecond, seconds: 10 } as const;
+    const found = await repeat(() => snugRound(population, { work, pairs, tls }));
+    const times = (["p50", "p99", "cold"] as const).map((pick) => `${pick} ${spread(found, pick)} ms`);
+    say(`open loop, half load (${perSecond}/s), ${name}`, ...times);
+  }
+  await beside(population);
   const one = { work: { is: "closed", window: 1, seconds: 3 }, pairs: 1 } as const;
   say(
     "one letter in flight: bare relay + append",
@@ -86,23 +96,18 @@ function closedFigures(results: readonly LoadResult[]): string[] {
   ];
 }
 
-/** Letters at a fixed rate, alone and beside readers of film. */
-async function latencies(population: Population, perSecond: number): Promise<void> {
-  const atRate = (rate: number): LoadOrder["work"] => ({ is: "open", perSecond: rate, seconds: 6 });
-  for (const tls of [false, true]) {
-    const results = await repeat(() => snugRound(population, { work: atRate(perSecond), pairs, tls }));
-    const name = `open loop, half load (${perSecond}/s)${tls ? ", TLS" : ""}`;
-    say(name, `p50 ${spread(results, "p50")} ms`, `p99 ${spread(results, "p99")} ms`);
-  }
+/** Chat alone and beside readers of film. */
+async function beside(population: Population): Promise<void> {
+  const chat = { is: "open", perSecond: 200, seconds: 7 } as const;
   const quiet: LoadResult[] = [];
   const busy: LoadResult[] = [];
   const watched: LoadResult[] = [];
   await repeat(async () => {
     await using served = await serve(population);
     const work = { is: "watch", readers: 50, seconds: 9 } as const;
-    quiet.push(await once(served, population, atRate(200)));
+    quiet.push(await once(served, population, chat));
     const watching = loadOn(served, population, { work, pairs: 1 });
-    busy.push(await once(served, population, atRate(200), 1));
+    busy.push(await once(served, population, chat, 1));
     const { result, end } = await watching;
     end();
     watched.push(result);
