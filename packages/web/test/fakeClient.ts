@@ -218,6 +218,8 @@ export async function openBrowserClient(): Promise<Client> {
     written = [...written.filter((one) => one.id !== letter.id), letter];
     update(() => ({ threads: threadsOf(written, 0) }));
   };
+  // The tests call it in the worker.
+  Object.assign(globalThis, { arrive: (count: number) => arrive(count, () => written.length, add) });
   return {
     get state() {
       return state;
@@ -308,6 +310,18 @@ export async function openBrowserClient(): Promise<Client> {
     leave: async () => become({ phase: "ended", why: "Your account is removed." }),
     close: async () => undefined,
   };
+}
+
+/** So many letters of Lena come, one shortly after another, each third of them higher. */
+async function arrive(count: number, before: () => number, add: (letter: Letter) => void): Promise<void> {
+  for (let number = 1; number <= count; number++) {
+    add({
+      ...{ id: randomId(MessageId), thread: account("Lena"), from: account("Lena"), time: Date.now() },
+      ...{ order: before() + 1, senderEnd: null, state: { is: "received", gapBefore: false } },
+      text: `Of many the ${number}.${number % 3 === 0 ? "\nand on".repeat(number % 8) : ""}`,
+    });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 /** Two open links, one of them made here; as many as a member may have can be made. */

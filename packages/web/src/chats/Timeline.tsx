@@ -1,6 +1,6 @@
 import { awaitsLook, type Letter, type Person } from "@snug/client";
-import { type ReactElement, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { Virtualizer, type VirtualizerHandle } from "virtua";
+import { type ReactElement, type RefObject, useEffect, useMemo, useRef, useState } from "react";
+import { Virtualizer } from "virtua";
 import { Isolated } from "../parts/Isolated.tsx";
 import { dayName } from "../wording.ts";
 import { Bubble } from "./Bubble.tsx";
@@ -30,8 +30,9 @@ export function Timeline({ person, me, unread, onReview }: Props): ReactElement 
     [letters, complete, firstNew],
   );
   const scroller = useRef<HTMLDivElement>(null);
-  const list = useRef<VirtualizerHandle>(null);
   const sticks = useRef(true);
+  /** Where the view was at its last scroll, in px. */
+  const last = useRef({ top: 0, height: 0 });
   const newest = letters?.at(-1);
   const [seenNewest, setSeenNewest] = useState<Letter | undefined>(undefined);
 
@@ -40,22 +41,24 @@ export function Timeline({ person, me, unread, onReview }: Props): ReactElement 
     if (newest.from === me) sticks.current = true;
     setSeenNewest(newest);
   }
-  useLayoutEffect(() => {
-    if (sticks.current) list.current?.scrollToIndex(entries.length - 1, { align: "end" });
-  }, [entries]);
-  useStayAtEnd(scroller, sticks);
+  useStayAtEnd(scroller, sticks, letters !== null);
 
   const onScroll = (): void => {
     const view = scroller.current;
     if (!view) return;
-    sticks.current = view.scrollHeight - view.scrollTop - view.clientHeight < stickiness;
-    if (view.scrollTop < foresight) loadOlder();
+    const { scrollTop: top, scrollHeight: height } = view;
+    // What grows below takes nobody away from the end; only who goes up leaves it.
+    const wentUp = top < last.current.top && height === last.current.height;
+    if (height - top - view.clientHeight < stickiness) sticks.current = true;
+    else if (wentUp) sticks.current = false;
+    last.current = { top, height };
+    if (top < foresight) loadOlder();
   };
   return (
     <section ref={scroller} className={styles.timeline} aria-label={`Letters with ${person.name}`}>
       <div className={styles.spacer} />
       {letters ? (
-        <Virtualizer ref={list} scrollRef={scroller} shift={prepended} onScroll={onScroll}>
+        <Virtualizer scrollRef={scroller} shift={prepended} onScroll={onScroll}>
           {entries.map((entry) => (
             <div key={entry.key} className={styles.entry}>
               <EntryView entry={entry} person={person} me={me} onReview={onReview} />
@@ -69,10 +72,11 @@ export function Timeline({ person, me, unread, onReview }: Props): ReactElement 
   );
 }
 
-/** The composer grows, a phone's keyboard opens: the end stays in view. */
+/** Letters come and are measured, the composer grows, a phone's keyboard opens: the end stays in view. */
 function useStayAtEnd(
-  scroller: { readonly current: HTMLDivElement | null },
-  sticks: { readonly current: boolean },
+  scroller: RefObject<HTMLDivElement | null>,
+  sticks: RefObject<boolean>,
+  loaded: boolean,
 ): void {
   useEffect(() => {
     const view = scroller.current;
@@ -83,8 +87,10 @@ function useStayAtEnd(
       if (sticks.current) view.scrollTop = view.scrollHeight;
     });
     observer.observe(view);
+    const { lastElementChild: list } = view;
+    if (loaded && list) observer.observe(list);
     return () => observer.disconnect();
-  }, [scroller, sticks]);
+  }, [scroller, sticks, loaded]);
 }
 
 interface EntryProps {

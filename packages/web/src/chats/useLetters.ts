@@ -25,6 +25,8 @@ export function useLetters(thread: AccountId): Letters {
     prepended: false,
   });
   const wanted = useRef(page);
+  /** The order of the oldest on the page: what comes pushes none out, where somebody may be reading. 0 before the first. */
+  const oldest = useRef(0);
   const running = useRef<"no" | "yes" | "again">("no");
 
   const read = useCallback(async (): Promise<void> => {
@@ -34,8 +36,17 @@ export function useLetters(thread: AccountId): Letters {
     }
     do {
       running.current = "yes";
-      const letters = await client.letters({ thread, most: wanted.current });
-      const complete = letters.length < wanted.current;
+      const found = await client.letters({ thread, most: wanted.current });
+      const all = found.length < wanted.current;
+      const [first] = found;
+      if (!all && first && oldest.current > 0 && first.order > oldest.current) {
+        wanted.current += page;
+        running.current = "again";
+        continue;
+      }
+      const letters = found.filter(({ order }) => order >= oldest.current);
+      oldest.current = letters[0]?.order ?? 0;
+      const complete = all && letters.length === found.length;
       setShown((before) => ({ letters, complete, prepended: grewInFront(before.letters, letters) }));
       // Cast: the control flow can't see that a call during the await changed it.
     } while ((running.current as string) === "again");
@@ -50,6 +61,7 @@ export function useLetters(thread: AccountId): Letters {
   const loadOlder = useCallback((): void => {
     if (shown.complete || running.current !== "no") return;
     wanted.current += page;
+    oldest.current = 0;
     void read();
   }, [read, shown.complete]);
   return { ...shown, loadOlder };
