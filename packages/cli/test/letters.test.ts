@@ -178,6 +178,7 @@ suite("accounts and letters by command line", () => {
     await place.ok(["send", "Cleo", "after the restart"], anna);
     await back;
     tail.kill("SIGTERM");
+    await once(tail, "close");
     assert.equal(await place.ok(["read"], bela), "");
   });
 

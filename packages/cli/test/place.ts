@@ -98,7 +98,8 @@ export async function createPlace(): Promise<Place> {
       return stdout.replace(/\n$/, "");
     },
     serve: (args = [], options) => startServer(start(["serve", "--json", "--port", "0", ...args], options)),
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+    // What a program that was killed had started may write for a moment longer.
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true, maxRetries: 10 }),
   };
 }
 

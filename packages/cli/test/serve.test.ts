@@ -61,6 +61,7 @@ suite("serve", { concurrency: 2 }, () => {
       assert.equal(code, 0);
       assertSoon(took);
       tail.kill("SIGTERM");
+      await once(tail, "close");
     }
     await using again = await place.serve();
     assert.equal(again.listening.fingerprint, fingerprint);
@@ -74,6 +75,7 @@ suite("serve", { concurrency: 2 }, () => {
     });
     const text = await textUntil(child.stdout, /Ctrl-C stops the server/);
     child.kill("SIGTERM");
+    await once(child, "close");
     for (const part of [
       place.path("room"),
       place.path("videos"),
@@ -142,7 +144,7 @@ suite("serve", { concurrency: 2 }, () => {
     await textUntil(child.stderr, /"certificate-kept".*127\.0\.0\.1:9 gave no answer/);
     await said;
     child.kill("SIGTERM");
-    assert.deepEqual(await once(child, "exit"), [0, null]);
+    assert.deepEqual(await once(child, "close"), [0, null]);
   });
 
   test("a busy port: one line, exit code 1", async () => {
