@@ -55,12 +55,12 @@ describe("another site in the same browser", () => {
     await served?.[Symbol.asyncDispose]();
   });
 
-  /** Lines of the log since a place in it. */
+  /** Whole lines of the log since a place in it: of the last one only the beginning may have come. */
   const linesSince = (from: number): Record<string, unknown>[] =>
     served.log
       .slice(from)
-      .trimEnd()
       .split("\n")
+      .slice(0, -1)
       .filter((line) => line.startsWith("{"))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
 
