@@ -14,6 +14,12 @@ const PATTERNS = ["packages/*/test/**/*.test.ts", "testing/**/*.test.ts", "docs/
 const TEST_LIMIT = 15 * 60_000;
 const FILE_LIMIT = 30 * 60_000;
 
+/**
+ * Where `localhost` has two addresses, Node gives the first up after half a second: also when it was this process that
+ * stood still. Milliseconds.
+ */
+const CONNECTING = ["--network-family-autoselection-attempt-timeout=180000"];
+
 /** The runner's count over all files. A cancelled test did not get to its end: failed. */
 interface Count {
   passed: number;
@@ -40,7 +46,8 @@ async function runFiles(cwd: string, files: string[]): Promise<Count> {
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   if (files.length === 0) return total;
   const giveUp = new AbortController();
-  const events = run({ files, cwd, concurrency: 2, timeout: TEST_LIMIT, signal: giveUp.signal });
+  const limit = { timeout: TEST_LIMIT, signal: giveUp.signal };
+  const events = run({ files, cwd, concurrency: 2, ...limit, execArgv: CONNECTING });
   const filesWithoutTest: string[] = [];
   const limits = new Map<string, NodeJS.Timeout>();
   events.on("test:dequeue", ({ name, file }) => {
