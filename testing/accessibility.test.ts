@@ -50,6 +50,8 @@ describe("accessibility", () => {
       await page.getByTestId("manage-confirm").waitFor();
       await judge("the question before a removal");
       await page.keyboard.press("Escape");
+      // Of two Escapes at once the second could still be the question's.
+      await page.getByTestId("manage-confirm").waitFor({ state: "hidden" });
       await page.keyboard.press("Escape");
       await page.getByTestId("nav-watch").click();
       await page.getByTestId("title-Test card").click();

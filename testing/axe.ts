@@ -27,15 +27,16 @@ const looks = [
   { size: { width: 390, height: 844 }, colorScheme: "dark" },
 ] as const;
 
-/** The findings of all four looks, each with its own. */
+/** The findings of all four looks, each with its own; the page has its own size again then. */
 export async function findingsOfAll(page: Page): Promise<string[]> {
   const found: string[] = [];
+  const before = page.viewportSize() ?? looks[0].size;
   for (const { size, colorScheme } of looks) {
     await page.setViewportSize(size);
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     const here = await findings(page);
     found.push(...here.map((finding) => `${size.width} px, ${colorScheme}: ${finding}`));
   }
-  await page.setViewportSize(looks[0].size);
+  await page.setViewportSize(before);
   return found;
 }

@@ -369,9 +369,11 @@ describe("a dishonest server: directory and history", () => {
     }
     // They write to each other before either has read.
     const held: (() => Promise<void>)[] = [];
-    for (const seat of [alice, bob]) {
-      await room.tamper.rowsFor(room.idOf(seat), (each) => {
-        if (each.account === room.idOf(seat)) return [each];
+    for (const [seat, other] of [
+      [alice, bob],
+      [bob, alice],
+    ] as const) {
+      await room.lettersFor(seat, other, (each) => {
         held.push(() => room.tamper.deliver(room.idOf(seat), each));
         return [];
       });

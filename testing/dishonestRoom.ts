@@ -7,6 +7,7 @@ import { eventually, launchBrowser, openPerson, tall } from "./browser.ts";
 import { ownKeys } from "./forgeries.ts";
 import { BrowserSeat, type Seat, shows, TerminalSeat } from "./seats.ts";
 import { ServedServer, spkiOf } from "./served.ts";
+import type { RowLie } from "./tamperedLog.ts";
 import { TamperingServer } from "./tamperingServer.ts";
 import { joinByInvite, type RawPerson, type WireServer } from "./wire.ts";
 
@@ -90,6 +91,12 @@ export class DishonestRoom implements AsyncDisposable {
     const row = (await this.tamper.inboxOf(this.idOf(seat))).shown.at(-1)?.row;
     assert.ok(row);
     return row;
+  }
+
+  /** What becomes of each letter of the other on its way to the victim; late copies of the victim's own are none. */
+  async lettersFor(victim: Seat, other: Seat, lie: RowLie): Promise<void> {
+    const from = this.idOf(other);
+    await this.tamper.rowsFor(this.idOf(victim), (row) => (row.account === from ? lie(row) : [row]));
   }
 
   /** No more lies, and both before their conversation, with nothing to be told. */

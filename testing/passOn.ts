@@ -58,6 +58,8 @@ function ask({ request, port }: Passing, more: Record<string, number>): ReturnTy
   return send({
     ...{ host: "127.0.0.1", port, method: request.method, path: request.url },
     headers: { ...request.headers, ...more },
+    // A connection of its own: one kept from before may be ending just now.
+    agent: false,
     // It is the same server's key that the client has just judged.
     rejectUnauthorized: false,
   });

@@ -12,6 +12,7 @@ import { admitOf } from "@snug/crypto/identity";
 import { decodeInviteLink, LibraryView, ServerId, toBase64url } from "@snug/protocol";
 import { WebSocket } from "ws";
 import { eventually, launchBrowser } from "./browser.ts";
+import { released } from "./processes.ts";
 import { ServedServer, spkiOf } from "./served.ts";
 import { inviteRaw, joinByInvite, joinRaw, letterTo } from "./wire.ts";
 
@@ -222,7 +223,8 @@ describe("secrecy", () => {
       await page.getByTestId("join-button").click();
       await page.getByTestId("recovery-done").click();
       await page.getByTestId("nav-watch").click();
-      await page.getByTestId("title-Test card").click();
+      // Not a link before the server has read it.
+      await page.locator('[data-testid="title-Test card"][data-state=playable]').click();
       const video = page.getByTestId("video");
       await eventually("six seconds were watched", () =>
         video.evaluate((element: HTMLVideoElement) => element.currentTime > 6),
@@ -232,6 +234,8 @@ describe("secrecy", () => {
     } finally {
       await browser.close();
     }
+    // What Chromium has begun to write it may end after its end.
+    await released(profile);
     const disk = await everyByteUnder(profile);
     assert.ok(disk.includes(kept), "control: the app's font, which may be kept, is in the cache");
     for (const height of [240, 720, 1440]) {
@@ -241,7 +245,6 @@ describe("secrecy", () => {
         if (new Set(piece).size > 16) assert.ok(!disk.includes(piece), `${height}p, byte ${at}`);
       }
     }
-    // What Chromium has begun to write it may end after its end.
-    await rm(profile, { recursive: true, force: true, maxRetries: 10 });
+    await rm(profile, { recursive: true, force: true });
   });
 });

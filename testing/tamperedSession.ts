@@ -64,6 +64,7 @@ export class TamperedSession {
   readonly #asked = new Map<number, Request>();
   readonly #own = new Map<number, PromiseWithResolvers<unknown>>();
   #nextOwn = firstOwn;
+  #isOver = false;
   #hello: Parameters<typeof signInBytes>[0] | null = null;
   /** The inbox that is delivered over this connection, and the question whose answer waits for all that is there. */
   #reading: TamperedInbox | null = null;
@@ -73,7 +74,7 @@ export class TamperedSession {
     this.#stage = stage;
     this.#near = near;
     this.#far = far;
-    near.on("message", (data) => stage.run(() => this.#fromClient(data as Buffer)));
+    near.on("message", (data) => this.#run(() => this.#fromClient(data as Buffer)));
     far.on("message", (data) => this.#fromServer(data as Buffer));
     far.on("open", () => {
       for (const frame of this.#early.splice(0)) far.send(frame);
@@ -116,7 +117,17 @@ export class TamperedSession {
     }
   }
 
+  /** Whoever hangs up in the middle of it leaves work that can't be done: no fault of anybody's. */
+  #run(work: () => Promise<void>): void {
+    this.#stage.run(() =>
+      work().catch((error: unknown) => {
+        if (!this.#isOver) throw error;
+      }),
+    );
+  }
+
   #end(): void {
+    this.#isOver = true;
     this.#near.terminate();
     this.#far.terminate();
     for (const { reject } of this.#own.values()) reject(new Error("the true server is gone"));
@@ -213,7 +224,7 @@ export class TamperedSession {
       else own.resolve(frame.body);
       return;
     }
-    this.#stage.run(() => this.#take(frame, bytes));
+    this.#run(() => this.#take(frame, bytes));
   }
 
   async #take(frame: ServerFrame, bytes: Uint8Array): Promise<void> {

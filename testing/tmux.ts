@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import { patience } from "./patience.ts";
+import { sessionsEnd } from "./processes.ts";
 
 const execute = promisify(execFile);
 /** ms from one look to the next while something has not come; and until a screen that has not changed is a whole one. */
@@ -57,19 +58,10 @@ export async function openTerminal(folder: string, env: Readonly<Record<string, 
     resize: async (columns, rows) => void (await tmux("resize-window", "-x", `${columns}`, "-y", `${rows}`)),
     ask: async (variable) => (await tmux("display-message", "-p", `#{${variable}}`)).trim(),
     async [Symbol.asyncDispose]() {
-      const pid = Number(await tmux("display-message", "-p", "#{pid}"));
+      const leaders = (await tmux("display-message", "-p", "#{pid} #{pane_pid}")).split(" ").map(Number);
       await tmux("kill-server");
-      // Its socket lies in a folder that is about to be removed.
-      while (isAlive(pid)) await wait(poll);
+      // Its socket lies in a folder that is about to be removed, and so may what a program in it still writes.
+      await sessionsEnd(leaders);
     },
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    return false;
-  }
 }

@@ -12,6 +12,7 @@ import { openNodeClient } from "@snug/client/node";
 import type { AccountId } from "@snug/protocol";
 import type { BrowserContext } from "playwright-core";
 import { eventually, launchBrowser } from "../browser.ts";
+import { released } from "../processes.ts";
 import { BrowserSeat, shows } from "../seats.ts";
 import { ServedServer, spkiOf } from "../served.ts";
 
@@ -55,6 +56,12 @@ describe("a person's browser, its server's yesterday and its own", () => {
     context = await launchBrowser({ spki: await spkiOf(server.port), profile });
     const page = await context.newPage();
     alice = new BrowserSeat("Alice", { context, page, faults: [] });
+  }
+
+  /** Its files are as they stay then: what Chromium has begun to write it may end after its end. */
+  async function close(): Promise<void> {
+    await context.close();
+    await released(profile);
   }
 
   async function openAgain(before: () => Promise<void> = async () => undefined): Promise<void> {
@@ -152,6 +159,8 @@ describe("a person's browser, its server's yesterday and its own", () => {
       await tools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
       giveRoom = async () => void (await tools.send("Storage.overrideQuotaForOrigin", { origin }));
     });
+    // The letters come a moment after the composer.
+    await shows(alice, ["before the backup", "written after it", "answered after it", "and on we go"]);
     const before = await alice.letters();
     await alice.write("no room for this");
     await eventually("she is told", async () =>
@@ -170,14 +179,18 @@ describe("a person's browser, its server's yesterday and its own", () => {
     await alice.page.getByTestId("send").click();
     await bobReads("no room for this");
     await eventually("it is delivered", async () => (await ofBob()) === "delivered");
+    // It is delivered once it is kept, which the page shows a moment later.
+    const texts = ["no room for this", "can you hear me?"];
+    await eventually("both are shown", async () => {
+      const now = await alice.letters();
+      return texts.every((text) => now.includes(text));
+    });
     const now = await alice.letters();
-    for (const text of ["no room for this", "can you hear me?"]) {
-      assert.equal(now.filter((one) => one === text).length, 1, text);
-    }
+    for (const text of texts) assert.equal(now.filter((one) => one === text).length, 1, text);
   });
 
   it("C11, C13: a browser whose files of yesterday were put back says so, sends and shows nothing twice, gets back what it lacks, and goes on", async () => {
-    await context.close();
+    await close();
     await cp(profile, `${profile} of yesterday`, { recursive: true });
     await openAgain();
     await alice.write("of today, from here");
@@ -186,9 +199,8 @@ describe("a person's browser, its server's yesterday and its own", () => {
     await reaches("of today, from here", "delivered");
     await bobWrites("of today, from Bob");
     await shows(alice, ["of today, from here", "of today, from Bob"]);
-    await context.close();
-    // What Chromium has begun to write it may end after its end.
-    await rm(profile, { recursive: true, maxRetries: 10 });
+    await close();
+    await rm(profile, { recursive: true });
     await rename(`${profile} of yesterday`, profile);
 
     await openAgain();
