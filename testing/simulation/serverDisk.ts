@@ -68,8 +68,7 @@ export class ServerDisk implements Disposable {
   crash(): void {
     this.#power.on = false;
     this.#power = { on: true };
-    for (const database of this.#open) database.close();
-    this.#open.clear();
+    for (const database of this.#open) this.#close(database);
   }
 
   get hasBackup(): boolean {
@@ -167,16 +166,22 @@ export class ServerDisk implements Disposable {
       close: () =>
         new Promise((resolve) => {
           closed = () => {
-            this.#open.delete(database);
             commitBatch(database, writes, { calls: [], cursorsToo: true });
             this.#watcher.committed([], []);
-            database.close();
+            this.#close(database);
             resolve();
           };
           if (!busy) closed();
         }),
     };
   };
+
+  #close(database: DatabaseSync): void {
+    this.#open.delete(database);
+    database.close();
+    // Its statements hold it outside of what is collected: with what it holds, all of the course would stay.
+    Reflect.deleteProperty(database, "exec");
+  }
 
   /** The quota of this course, in place of the protocol's: 10,000 rows would take all day. No room at all stays none. */
   #limited(call: WriteCall): WriteCall {
