@@ -83,7 +83,8 @@ class World implements Disposable {
   #adopted = Number.NEGATIVE_INFINITY;
   /** The waiting of a restored server was ended, whoever was still away. */
   #hurried = false;
-  #rotating = false;
+  /** Changes of the log key that are under way: one may have begun before another has ended. */
+  readonly #rotations = new Set<symbol>();
   readonly #adding = new Set<Person>();
   #healed = false;
   #refusals = 0;
@@ -241,7 +242,7 @@ class World implements Disposable {
         return;
       case "crash":
         house.crash();
-        this.#rotating = false;
+        this.#rotations.clear();
         course.after(step.lasts, () => this.#up());
         return;
       case "stop":
@@ -276,29 +277,34 @@ class World implements Disposable {
     }
   }
 
+  #rotateLogKey(): void {
+    const rotation = Symbol();
+    this.#rotations.add(rotation);
+    this.#do("another log key", () =>
+      this.#house.rotateLogKey().finally(() => {
+        this.#rotations.delete(rotation);
+      }),
+    );
+  }
+
   #stepOfServer(step: Extract<Step, { is: "back-up" | "rotate-log-key" | "restore" | "finish" }>): void {
     const { house, course } = { house: this.#house, course: this.course };
     switch (step.is) {
       case "back-up":
-        if (this.#rotating) return;
+        if (this.#rotations.size > 0) return;
         course.trace("server", "is backed up");
         this.#disk.backUp(house.now());
         return;
       case "rotate-log-key":
         // A backup from before has no key for what comes after.
         this.#disk.forgetBackup();
-        this.#rotating = true;
-        this.#do("another log key", () =>
-          house.rotateLogKey().finally(() => {
-            this.#rotating = false;
-          }),
-        );
+        this.#rotateLogKey();
         return;
       case "finish":
         this.#finish();
         return;
       case "restore":
-        if (!this.#disk.hasBackup || this.#rotating) return;
+        if (!this.#disk.hasBackup || this.#rotations.size > 0) return;
         this.#server.remember();
         house.putBack(step.byHand !== null);
         this.#server.restored(this.#disk.path, step.byHand !== null);
