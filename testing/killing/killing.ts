@@ -158,18 +158,19 @@ abstract class Worker<Order extends object, Word extends { readonly word: string
   protected async replace(): Promise<void> {
     const former = this.#child;
     this.#child = this.#start();
-    const gone = once(former, "exit");
-    former.kill("SIGKILL");
-    await gone;
+    await endAtOnce(former);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const child = this.#child;
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, "exit");
-    child.kill("SIGKILL");
-    await ended;
+    await endAtOnce(this.#child);
   }
+}
+
+async function endAtOnce(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
 }
 
 class Load extends Worker<LoadOrder, LoadWord> {
