@@ -76,6 +76,9 @@ const payload = new Uint8Array(1024).fill(0x5a);
 /** Up to this rate a timer wakes often enough; spinning would take the core from another load beside it. letters/s */
 const byTimer = 1000;
 
+/** So long a server that was just started compiles what a load needs. s */
+const warming = 2;
+
 /** One who sends: `send` one letter; `acked` is called with the number of each acknowledged one. */
 interface Sender {
   send(number: number): void;
@@ -272,9 +275,6 @@ async function closed(all: readonly Sender[], window: number, seconds: number): 
     p99: quantile(counted, 0.99),
   };
 }
-
-/** So long a server that was just started compiles what a load needs. s */
-const warming = 2;
 
 /** Letters leave when they are due, in the order of the senders: a slow answer delays none (no coordinated omission). */
 async function open(all: readonly Sender[], perSecond: number, seconds: number): Promise<LoadResult> {

@@ -1,6 +1,8 @@
+import type { DatabaseSync } from "node:sqlite";
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { tidyAtRest } from "../rest.ts";
 import { commitBatch, type WriteCall, type WriteResult } from "./batch.ts";
+import { faultOf } from "./faults.ts";
 import { type PassedCall, type PassedResult, packResult, unpackCall } from "./passing.ts";
 import { openDatabase } from "./schema.ts";
 import { Writes } from "./writes.ts";
@@ -13,6 +15,8 @@ serve(parentPort, (workerData as { path: string }).path);
 const cursorsWait = 250;
 /** And so long when the disk did not take them. ms */
 const cursorsAgain = 5000;
+/** The write-ahead log is brought into the database when it is so long: SQLite's own measure. Pages of 4 KiB */
+const longLog = 1000;
 
 /**
  * One batch writer with natural group commit: whatever queued while the last commit ran is the next batch.
@@ -22,11 +26,13 @@ const cursorsAgain = 5000;
 function serve(port: MessagePort, path: string): void {
   const database = openDatabase(path);
   const writes = new Writes(database);
+  const shorten = logShortener(database);
   let timer: NodeJS.Timeout | undefined;
   const keepCursors = (): void => {
     timer = undefined;
     commitBatch(database, writes, { calls: [], cursorsToo: true });
     if (writes.heads.moved) timer = setTimeout(keepCursors, cursorsAgain);
+    shorten();
   };
   port.on("message", (first: readonly PassedCall[] | "close") => {
     const calls: WriteCall[] = [];
@@ -40,10 +46,30 @@ function serve(port: MessagePort, path: string): void {
       packResult(result, calls[at] as WriteCall);
     if (calls.length > 0) port.postMessage(results.map(pass));
     if (writes.heads.moved) timer ??= setTimeout(keepCursors, cursorsWait);
+    shorten();
     if (!closing) return;
     clearTimeout(timer);
     commitBatch(database, writes, { calls: [], cursorsToo: true });
     database.close();
     port.close();
   });
+}
+
+/**
+ * SQLite would do it inside of the commit that makes the log too long, and all whose letters are in that batch would wait
+ * for it, some 10 ms: here they have their answers by then.
+ */
+function logShortener(database: DatabaseSync): () => void {
+  database.exec("PRAGMA wal_autocheckpoint=0");
+  const look = database.prepare("PRAGMA wal_checkpoint(NOOP)");
+  const checkpoint = database.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+  return () => {
+    if (Number(look.get()?.log) < longLog) return;
+    try {
+      checkpoint.get();
+    } catch (cause) {
+      // What the disk refuses stays in the log, and is tried again: commits say so if it takes nothing at all.
+      if (faultOf(cause).code === "internal") throw cause;
+    }
+  };
 }
