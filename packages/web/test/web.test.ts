@@ -210,6 +210,24 @@ describe("the web client under the server's policy", () => {
     await first.getByTestId("person-Lena").waitFor();
   });
 
+  it("W6: a lock that nobody speaks for, as of a page that was just left, is waited for", async () => {
+    const before = async (context: BrowserContext): Promise<void> => {
+      const left = await context.newPage();
+      await left.goto(`${room.origin}/fixture.json`);
+      await left.evaluate(async () => {
+        const held = Promise.withResolvers<void>();
+        const asked = navigator.locks.request("snug-owner", () => {
+          held.resolve();
+          return new Promise((resolve) => setTimeout(resolve, 1000));
+        });
+        await Promise.race([held.promise, asked]);
+      });
+    };
+    const page = await open({ scenario: "full", path: "/people", before });
+    await page.getByTestId("person-Lena").or(page.getByTestId("use-here")).waitFor();
+    assert.equal(await page.getByTestId("use-here").count(), 0);
+  });
+
   it("W7: without storage or signatures the page says what is missing instead of starting", async () => {
     const without = (script: string) => (context: BrowserContext) => context.addInitScript(script);
     const bare = await open({
