@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { limits } from "@snug/protocol";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { eventually, launchBrowser, standsStill } from "../../../testing/browser.ts";
 import type { Scenario } from "./fakeClient.ts";
 import { buildRoom, type Room, serveRoom } from "./serveRoom.ts";
@@ -433,28 +433,39 @@ describe("the web client under the server's policy", () => {
     await page.getByTestId("thread-Lena").waitFor();
   });
 
+  /** A dialog takes the focus, or gets it back, a moment after it is drawn: a key pressed before would be another place's. */
+  const hasFocus = (dialog: Locator): Promise<unknown> =>
+    eventually("it has the focus", () => dialog.evaluate((of) => of.contains(document.activeElement)));
+
   it("W14: an administrator gives a role, ends a device and removes somebody, by keyboard, each asked about first", async () => {
     const page = await open({ scenario: "full", path: "/people" });
     await page.getByTestId("safety-Marek").click();
+    const sheet = page.getByRole("dialog", { name: "Marek", exact: true });
+    await hasFocus(sheet);
     const manage = page.getByRole("region", { name: "Manage" });
     await manage.getByTestId("change-role").press("Enter");
     await manage.getByText("Make a member again").waitFor();
     await manage.getByTestId("end-device-1").press("Enter");
     const confirm = page.getByRole("dialog", { name: "End a device of Marek?" });
     await confirm.getByText("stays on this server with their other devices").waitFor();
+    await hasFocus(confirm);
     await confirm.getByRole("button", { name: "Keep" }).press("Enter");
     await confirm.waitFor({ state: "hidden" });
     await manage.getByTestId("end-device-1").click();
+    await hasFocus(confirm);
     await confirm.getByTestId("manage-confirm").press("Enter");
     await confirm.waitFor({ state: "hidden" });
     await eventually("ended", async () => (await manage.getByTestId("end-device-1").count()) === 0);
     await manage.getByTestId("end-device-2").click();
     await confirm.getByText("It is the only one").waitFor();
+    await hasFocus(confirm);
     await confirm.getByRole("button", { name: "Keep" }).press("Enter");
     await confirm.waitFor({ state: "hidden" });
+    await hasFocus(sheet);
     await manage.getByTestId("remove-person").press("Enter");
     const farewell = page.getByRole("dialog", { name: "Remove Marek?" });
     assert.deepEqual(await seriousFaults(page), [], "the question");
+    await hasFocus(farewell);
     await farewell.getByTestId("manage-confirm").press("Enter");
     await farewell.waitFor({ state: "hidden" });
     await eventually("not managed any more", async () => (await manage.count()) === 0);
