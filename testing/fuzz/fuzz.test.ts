@@ -25,18 +25,11 @@ describe("hostile input", () => {
     for (const [name, { taken, of }] of Object.entries(decoders.byTarget)) {
       assert.ok(taken > 0 && taken < of === !takesAll.includes(name), `${name}: ${taken} of ${of}`);
     }
-    for (const answer of [
-      "ok",
-      "letter taken",
-      "malformed",
-      "closed 4400",
-      "HTTP 200",
-      "HTTP 400",
-      "HTTP 401",
-      "HTTP 404",
-    ]) {
+    for (const answer of ["ok", "malformed", "closed 4400", "HTTP 200", "HTTP 400", "HTTP 401", "HTTP 404"]) {
       assert.ok((wire.answers[answer] ?? 0) > 50, `${answer}: ${wire.answers[answer]}`);
     }
+    // Of a hundred that have the right form; one that a device sends while another is under way is out of order.
+    assert.ok((wire.answers["letter taken"] ?? 0) > 20, `letters taken: ${wire.answers["letter taken"]}`);
     // Of too few devices all but the first cases would end at the rates; whoever is first to sign in tries more than others.
     assert.ok((wire.answers["too-many"] ?? 0) < 100, `too-many: ${wire.answers["too-many"]}`);
     assert.ok(client.ended > 0);
