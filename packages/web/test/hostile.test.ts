@@ -168,6 +168,18 @@ describe("hostile texts in the web client", () => {
     for (const words of ["’s keys changed", "This happens when", "Nothing is sent until", "Not sent: "]) {
       assert.ok(await readsForward(chat, words), words);
     }
+    const full = await open("full", "/chats/TGVuYS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0tLS0");
+    const arabic = full.getByTestId("letter").filter({ hasText: /\p{Script=Arabic}/u });
+    const [hour, half] = await arabic.locator("time").evaluate(({ firstChild }) =>
+      [/^\d/, /[AP]M$/].map((part) => {
+        const range = document.createRange();
+        const at = firstChild?.textContent?.search(part) ?? -1;
+        range.setStart(firstChild as Node, at);
+        range.setEnd(firstChild as Node, at + 1);
+        return range.getBoundingClientRect().left;
+      }),
+    );
+    assert.ok(Number(hour) < Number(half), "the time beside words from right to left");
     for (const key of ["override", "isolate", "arabic"]) {
       const join = await open("doorstep", `/join#${key}`);
       await join.getByTestId("join-name").waitFor();

@@ -28,7 +28,9 @@ export function Bubble({ letter, follows, me, person, onReview }: Props): ReactE
           <Words text={letter.text} />
         </span>
         <span className={styles.meta}>
-          <time dateTime={new Date(letter.time).toISOString()}>{clockTime(letter.time)}</time>
+          <time dir="auto" dateTime={new Date(letter.time).toISOString()}>
+            {clockTime(letter.time)}
+          </time>
           <Progress state={letter.state} />
         </span>
       </div>
