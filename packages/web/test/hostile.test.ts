@@ -6,6 +6,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { toBase64url } from "@snug/protocol";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { eventually, launchBrowser } from "../../../testing/browser.ts";
+import { patience } from "../../../testing/patience.ts";
 import type { Scenario } from "./fakeClient.ts";
 import { giantWord, hostileTexts } from "./hostileTexts.ts";
 import { buildRoom, type Room, serveRoom } from "./serveRoom.ts";
@@ -146,7 +147,7 @@ describe("hostile texts in the web client", () => {
     const wanted = new Set([...Object.values(hostileTexts), giantWord]);
     await chat.getByTestId("letter-text").getByText("held back").waitFor();
     // Only what is near the view is in the page: first its end, then on from its beginning.
-    const end = performance.now() + 60_000;
+    const end = performance.now() + patience;
     for (let tries = 0; wanted.size > 0 && performance.now() < end; tries++) {
       const shown = await chat.getByTestId("letter-text").allTextContents();
       for (const text of shown) wanted.delete(text);
