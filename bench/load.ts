@@ -372,8 +372,12 @@ async function watch(readers: number, seconds: number): Promise<LoadResult> {
   if (!person) throw new RangeError("nobody is there to watch");
   const socket = await connect(person);
   socket.send(encodeRequest({ number: 1, name: "token-create", body: {} }));
-  const [answer] = (await once(socket, "message")) as [Buffer];
-  const frame = decodeServerFrame(answer);
+  let frame: ReturnType<typeof decodeServerFrame>;
+  // What the server tells everybody may come in front of the answer.
+  do {
+    const [bytes] = (await once(socket, "message")) as [Buffer];
+    frame = decodeServerFrame(bytes);
+  } while (frame.type === "event");
   if (frame.type !== "response") throw new Error("no token");
   const { token } = frame.body as { token: string };
   const origin = order.url.replace(/^ws/, "http");

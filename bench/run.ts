@@ -70,9 +70,15 @@ async function letters(): Promise<void> {
   ] as const) {
     const perSecond = Math.round(median(results.map(({ accepted }) => accepted ?? 0)) / 2);
     const work = { is: "open", perSecond, seconds: 10 } as const;
-    const found = await repeat(() => snugRound(population, { work, pairs, tls }));
-    const times = (["p50", "p99", "cold"] as const).map((pick) => `${pick} ${spread(found, pick)} ms`);
-    say(`open loop, half load (${perSecond}/s), ${name}`, ...times);
+    const found: Record<"snug" | "relay", LoadResult[]> = { snug: [], relay: [] };
+    await repeat(async () => {
+      found.snug.push(await snugRound(population, { work, pairs, tls }));
+      if (!tls) found.relay.push(await relayRound(population, work, pairs));
+    });
+    for (const who of tls ? (["snug"] as const) : (["snug", "relay"] as const)) {
+      const times = (["p50", "p99", "cold"] as const).map((pick) => `${pick} ${spread(found[who], pick)} ms`);
+      say(`open loop, ${perSecond}/s, half load of Snug, ${name}: ${who}`, ...times);
+    }
   }
   await beside(population);
   const one = { work: { is: "closed", window: 1, seconds: 3 }, pairs: 1 } as const;
