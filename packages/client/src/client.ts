@@ -29,6 +29,8 @@ class Device implements Client {
   readonly #letterListeners = new Set<(letter: Letter) => void>();
   #membership: Membership | null = null;
   #ended: string | null = null;
+  /** Until everything here is erased, whatever began it. */
+  #ending: Promise<void> = Promise.resolve();
   #snapshot: ClientState | null = null;
   #announced = false;
   #joining = false;
@@ -94,6 +96,7 @@ class Device implements Client {
     }
     this.#joining = true;
     try {
+      await this.#ending;
       const joined = await join(
         { platform: this.#platform, store: this.#store, records: this.#records },
         link,
@@ -221,6 +224,8 @@ class Device implements Client {
 
   async close(): Promise<void> {
     await this.#membership?.close();
+    // Whoever asked for it is told what came of it.
+    await this.#ending.catch(() => undefined);
     this.#listeners.clear();
     this.#letterListeners.clear();
     await this.#store[Symbol.asyncDispose]();
@@ -231,11 +236,18 @@ class Device implements Client {
     throw new SnugError("unauthenticated", "this device has not joined a server yet");
   }
 
-  async #end(why: string): Promise<void> {
+  /** Resolves once everything is erased. */
+  #end(why: string): Promise<void> {
     const membership = this.#membership;
-    if (!membership) return;
-    this.#membership = null;
-    this.#ended = why;
+    if (membership) {
+      this.#membership = null;
+      this.#ended = why;
+      this.#ending = this.#erase(membership);
+    }
+    return this.#ending;
+  }
+
+  async #erase(membership: Membership): Promise<void> {
     await membership.close();
     await this.#store.erase();
     this.#changed();

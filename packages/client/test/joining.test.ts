@@ -225,6 +225,31 @@ test("C27: leaving erases nothing before the server has it, and ends however its
   );
 });
 
+test("C27: whoever leaves is told so once everything is erased, also where the push of it began that; a new account waits for it", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const link = await alice.client.invite({ uses: 2 });
+  const { store } = bob;
+  const erase = store.erase.bind(store);
+  const held = Promise.withResolvers<void>();
+  store.erase = () => held.promise.then(erase);
+  bob.platform.onReceived = (bytes) => (decodeServerFrame(bytes).type === "response" ? null : bytes);
+  const done: string[] = [];
+  const leaving = bob.client.leave().then(() => done.push("left"));
+  await bob.until("ended", (state) => state.phase === "ended");
+  bob.platform.onReceived = (bytes) => bytes;
+  const joining = bob.client.join({ link, name: "Bobby" }).then(() => done.push("joined"));
+  // Somebody who begins later and waits for nothing gets as far.
+  await using carol = await Person.join(link, "Carol");
+  assert.equal(carol.client.state.phase, "joined");
+  assert.deepEqual(done, []);
+  assert.ok(await store.loadKeys());
+  held.resolve();
+  await Promise.all([leaving, joining]);
+  assert.deepEqual(done, ["left", "joined"]);
+  assert.ok(await store.loadKeys());
+});
+
 test("C2, W15: an inviter's name that no directory would take is not shown, though the link vouches for its bytes", async () => {
   await using room = await pair();
   await using carol = await Person.open();
