@@ -140,15 +140,30 @@ test("people show presence and trust in words, not by colour alone", () => {
       person(AccountId.parse(id256(5)), "gone", { removed: true }),
     ],
   };
-  const drawn = draw({ at: "people", chosen: 1 }, state);
+  const drawn = draw({ at: "people", chosen: bela }, state);
   assert.match(drawn, /› {2}bela +● online +unverified +2 unread/);
   assert.match(drawn, /cleo +○ offline +key changed/);
   assert.match(drawn, /dora +● online +verified/);
   assert.doesNotMatch(drawn, /gone/);
 });
 
+test("whoever is chosen stays so when others come and go; nobody is instead of somebody who has left", () => {
+  const list: Screen = { at: "people", chosen: bela };
+  const more = { ...joined, people: [...joined.people, person(AccountId.parse(id256(3)), "alfa")] };
+  assert.match(draw(list, more), /alfa[\s\S]*anna[\s\S]*› {2}bela/);
+  const opened = type(list, ["enter"], more);
+  assert.deepEqual(opened.act, { do: "load", account: bela, more: false });
+  assert.deepEqual(type(opened.screen, ["escape"], more).screen, list);
+  const fewer = { ...joined, people: joined.people.filter(({ account }) => account !== bela) };
+  assert.doesNotMatch(draw(list, fewer), /›/);
+  assert.deepEqual(type(list, ["enter"], fewer), { screen: list });
+  assert.deepEqual(type(list, ["down"], fewer).screen, { at: "people", chosen: anna });
+  const videos: Screen = { at: "videos", chosen: randomId(TitleId), playing: null, problem: null };
+  assert.deepEqual(type(videos, ["enter"]), { screen: videos });
+});
+
 test("a thread sends on Enter, empties the composer, and gives the text back when it can't be sent", () => {
-  const opened = type({ at: "people", chosen: 1 }, ["enter"]);
+  const opened = type({ at: "people", chosen: bela }, ["enter"]);
   assert.deepEqual(opened.act, { do: "load", account: bela, more: false });
   const sent = type(opened.screen, [text("hello"), text("\n"), text("there"), "enter"]);
   assert.deepEqual(sent.act, { do: "send", account: bela, text: "hello\nthere" });
@@ -167,7 +182,7 @@ test("C40: letters say in words how far they got, and what is doubtful about the
     letter(4, "after a gap", { is: "received", gapBefore: true }),
     { ...letter(5, "from a lost phone"), senderEnd: "device" as const },
   ];
-  const opened = type({ at: "people", chosen: 1 }, ["enter"]).screen;
+  const opened = type({ at: "people", chosen: bela }, ["enter"]).screen;
   const drawn = draw(hear(opened, { is: "letters", account: bela, letters }));
   assert.match(drawn, /bela +␛\[31mred␛\[2J/);
   assert.match(drawn, /you ✓✓ delivered +mine/);
@@ -179,7 +194,7 @@ test("C40: letters say in words how far they got, and what is doubtful about the
 
 test("whoever has scrolled up keeps their place when a letter comes", () => {
   const letters = [letter(1, "one"), letter(2, "two"), letter(3, "three")];
-  const opened = hear(type({ at: "people", chosen: 1 }, ["enter"]).screen, {
+  const opened = hear(type({ at: "people", chosen: bela }, ["enter"]).screen, {
     is: "letters",
     account: bela,
     letters,
@@ -194,7 +209,7 @@ test("whoever has scrolled up keeps their place when a letter comes", () => {
 
 test("more letters than fit: the newest are the ones in sight", () => {
   const letters = Array.from({ length: 60 }, (_, at) => letter(at + 1, `letter ${at + 1}.`));
-  const opened = type({ at: "people", chosen: 1 }, ["enter"]).screen;
+  const opened = type({ at: "people", chosen: bela }, ["enter"]).screen;
   const drawn = draw(hear(opened, { is: "letters", account: bela, letters }));
   assert.match(drawn, /letter 60\./);
   assert.doesNotMatch(drawn, /letter 1\./);
@@ -206,7 +221,7 @@ test("changed keys are loud, and going on with them unverified is a choice of it
     ...joined,
     people: [person(bela, "bela", { trust: { how: "key-changed", when: 1 } })],
   };
-  const opened = type({ at: "people", chosen: 0 }, [text("v")], state);
+  const opened = type({ at: "people", chosen: bela }, [text("v")], state);
   assert.deepEqual(opened.act, { do: "number", account: bela });
   const number = Array.from({ length: 12 }, (_, at) => String(10_000 + at)).join(" ");
   const shown = hear(opened.screen, { is: "number", account: bela, number });
@@ -217,7 +232,7 @@ test("changed keys are loud, and going on with them unverified is a choice of it
 });
 
 test("videos show length and state; Enter plays, and without mpv the URL stands there", () => {
-  const list: Screen = { at: "videos", chosen: 0, playing: null, problem: null };
+  const list: Screen = { at: "videos", chosen: title, playing: null, problem: null };
   assert.match(draw(list), /› {2}Test card +0:24 +240p/);
   const step = type(list, ["enter"]);
   assert.deepEqual(step.act, { do: "play", title, name: "Test card" });

@@ -13,15 +13,13 @@ import {
   textOf,
 } from "./field.ts";
 import type { Key } from "./keys.ts";
-import type { Act, Screen } from "./screen.ts";
+import { type Act, menuEntries, type Screen } from "./screen.ts";
 
 export interface Step {
   readonly screen: Screen;
   readonly act?: Act;
 }
 
-/** The menu: the original's three entries. */
-export const menuEntries = ["People", "Videos", "Quit"] as const;
 /** Letters that a page key scrolls. */
 const page = 5;
 
@@ -36,7 +34,7 @@ export function press(screen: Screen, key: Key, state: ClientState): Step {
     case "name":
       return inName(screen, key);
     case "recovery":
-      return { screen: key.is === "enter" ? { at: "menu", chosen: 0 } : screen };
+      return { screen: key.is === "enter" ? { at: "menu", chosen: "People" } : screen };
     case "menu":
       return inMenu(screen, key, state);
     case "people":
@@ -76,21 +74,24 @@ function inMenu(screen: ScreenAt<"menu">, key: Key, state: ClientState): Step {
   if (isLetter(key, "q")) return { screen, act: { do: "quit" } };
   if (isLetter(key, "x") && notice) return { screen, act: { do: "dismiss", notice: notice.id } };
   if (key.is === "enter" || key.is === "right") {
-    if (screen.chosen === 0) return { screen: { at: "people", chosen: 0 } };
-    if (screen.chosen === 1) return { screen: { at: "videos", chosen: 0, playing: null, problem: null } };
-    return { screen, act: { do: "quit" } };
+    if (screen.chosen === "Quit") return { screen, act: { do: "quit" } };
+    const [first] = shownPeople(state);
+    return screen.chosen === "People"
+      ? { screen: { at: "people", chosen: first?.account ?? null } }
+      : { screen: { at: "videos", chosen: null, playing: null, problem: null } };
   }
-  return { screen: { ...screen, chosen: choose(screen.chosen, menuEntries.length, key) } };
+  return { screen: { ...screen, chosen: choose(menuEntries, screen.chosen, key) ?? "People" } };
 }
 
 function inPeople(screen: ScreenAt<"people">, key: Key, state: ClientState): Step {
   const people = shownPeople(state);
-  const person = people[Math.min(screen.chosen, people.length - 1)];
-  if (goesBack(key)) return { screen: { at: "menu", chosen: 0 } };
+  const person = people.find(({ account }) => account === screen.chosen);
+  if (goesBack(key)) return { screen: { at: "menu", chosen: "People" } };
   if (isLetter(key, "q")) return { screen, act: { do: "quit" } };
   if (person && isLetter(key, "v")) return toSafety(person.account);
   if (person && (key.is === "enter" || key.is === "right")) return toThread(person.account);
-  return { screen: { ...screen, chosen: choose(screen.chosen, people.length, key) } };
+  const accounts = people.map(({ account }) => account);
+  return { screen: { ...screen, chosen: choose(accounts, screen.chosen, key) } };
 }
 
 function inThread(screen: ScreenAt<"thread">, key: Key): Step {
@@ -104,7 +105,7 @@ function inThread(screen: ScreenAt<"thread">, key: Key): Step {
   });
   switch (key.is) {
     case "escape":
-      return { screen: { at: "people", chosen: 0 } };
+      return { screen: { at: "people", chosen: screen.account } };
     case "tab":
       return toSafety(screen.account);
     case "up":
@@ -138,8 +139,9 @@ function inSafety(screen: ScreenAt<"safety">, key: Key, state: ClientState): Ste
 
 function inVideos(screen: ScreenAt<"videos">, key: Key, state: ClientState): Step {
   const titles = shownTitles(state);
-  const title = titles[Math.min(screen.chosen, titles.length - 1)];
-  if (goesBack(key)) return { screen: { at: "menu", chosen: 1 } };
+  const chosen = chosenTitle(screen.chosen, state);
+  const title = titles.find(({ id }) => id === chosen);
+  if (goesBack(key)) return { screen: { at: "menu", chosen: "Videos" } };
   if (isLetter(key, "q")) return { screen, act: { do: "quit" } };
   if (title && key.is === "enter") {
     if (title.state !== "playable") return { screen: { ...screen, problem: title.reason ?? title.state } };
@@ -148,7 +150,8 @@ function inVideos(screen: ScreenAt<"videos">, key: Key, state: ClientState): Ste
       act: { do: "play", title: title.id, name: title.name },
     };
   }
-  return { screen: { ...screen, chosen: choose(screen.chosen, titles.length, key) } };
+  const ids = titles.map(({ id }) => id);
+  return { screen: { ...screen, chosen: choose(ids, chosen, key) } };
 }
 
 function toThread(account: Person["account"]): Step {
@@ -175,16 +178,22 @@ export function shownPeople(state: ClientState): readonly Person[] {
   return state.people.filter((person) => !person.removed).sort((a, b) => a.name.localeCompare(b.name));
 }
 
+/** The first as long as no other is: the list may come later than its screen. */
+export function chosenTitle(chosen: TitleView["id"] | null, state: ClientState): TitleView["id"] | null {
+  return chosen ?? shownTitles(state)[0]?.id ?? null;
+}
+
 export function shownTitles(state: ClientState): readonly TitleView[] {
   return state.phase === "joined" ? (state.library?.titles ?? []) : [];
 }
 
-function choose(chosen: number, count: number, key: Key): number {
-  const last = Math.max(0, count - 1);
-  if (key.is === "up") return Math.max(0, Math.min(chosen, last) - 1);
-  if (key.is === "down") return Math.min(last, chosen + 1);
-  if (key.is === "home") return 0;
-  return key.is === "end" ? last : Math.min(chosen, last);
+/** Where one is no more that was chosen, nothing is until a key moves to the list's beginning. */
+function choose<T>(list: readonly T[], chosen: T | null, key: Key): T | null {
+  const at = chosen === null ? -1 : list.indexOf(chosen);
+  if (key.is === "home") return list[0] ?? null;
+  if (key.is === "end") return list.at(-1) ?? null;
+  if (key.is === "up") return list[Math.max(0, at - 1)] ?? null;
+  return key.is === "down" ? (list[at + 1] ?? list.at(-1) ?? null) : chosen;
 }
 
 function goesBack(key: Key): boolean {

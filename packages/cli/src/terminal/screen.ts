@@ -2,6 +2,10 @@ import type { ClientState, InviteLook, Letter } from "@snug/client";
 import type { AccountId, TitleId } from "@snug/protocol";
 import { emptyField, type Field, insert, textOf } from "./field.ts";
 
+/** The menu: the original's three entries. */
+export const menuEntries = ["People", "Videos", "Quit"] as const;
+type MenuEntry = (typeof menuEntries)[number];
+
 /** What is on the screen; each with only what it needs. `problem` says in words what did not work. */
 export type Screen =
   | { readonly at: "link"; readonly field: Field; readonly busy: boolean; readonly problem: string | null }
@@ -14,8 +18,9 @@ export type Screen =
       readonly problem: string | null;
     }
   | { readonly at: "recovery"; readonly code: string }
-  | { readonly at: "menu"; readonly chosen: number }
-  | { readonly at: "people"; readonly chosen: number }
+  | { readonly at: "menu"; readonly chosen: MenuEntry }
+  /** Who is chosen, not which row: the list may move under the hand. null where there is nobody. */
+  | { readonly at: "people"; readonly chosen: AccountId | null }
   | {
       readonly at: "thread";
       readonly account: AccountId;
@@ -34,7 +39,8 @@ export type Screen =
     }
   | {
       readonly at: "videos";
-      readonly chosen: number;
+      /** null for the first. */
+      readonly chosen: TitleId | null;
       readonly playing: Playing | null;
       readonly problem: string | null;
     };
@@ -76,7 +82,7 @@ export type News =
 /** Where a state begins. */
 export function firstScreen(state: ClientState): Screen {
   return state.phase === "joined"
-    ? { at: "menu", chosen: 0 }
+    ? { at: "menu", chosen: "People" }
     : { at: "link", field: emptyField, busy: false, problem: state.phase === "ended" ? state.why : null };
 }
 

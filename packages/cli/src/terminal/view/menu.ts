@@ -2,10 +2,11 @@ import { Box, Text } from "ink";
 import { createElement as h, type ReactNode } from "react";
 import { harmlessLine } from "../../output.ts";
 import type { Joined } from "../../session.ts";
-import { firstNotice, menuEntries, shownPeople, shownTitles } from "../press.ts";
+import { firstNotice, shownPeople, shownTitles } from "../press.ts";
+import { menuEntries } from "../screen.ts";
 import { listRow } from "./frame.ts";
 
-export function menuView(of: { readonly state: Joined; readonly chosen: number }): ReactNode {
+export function menuView(of: { readonly state: Joined; readonly chosen: string }): ReactNode {
   const remarks = [peopleRemark(of.state), videosRemark(of.state), ""];
   const notice = firstNotice(of.state);
   return h(
@@ -13,8 +14,8 @@ export function menuView(of: { readonly state: Joined; readonly chosen: number }
     { flexDirection: "column", paddingTop: 1 },
     ...menuEntries.map((entry, at) =>
       listRow(
-        { key: entry, chosen: at === of.chosen },
-        h(Box, { width: 10 }, h(Text, { bold: at === of.chosen }, entry)),
+        { key: entry, chosen: entry === of.chosen },
+        h(Box, { width: 10 }, h(Text, { bold: entry === of.chosen }, entry)),
         h(Text, { dimColor: true }, remarks[at]),
       ),
     ),

@@ -11,12 +11,12 @@ import type { Paint } from "./paint.ts";
 
 export function peopleView(of: {
   readonly state: Joined;
-  readonly chosen: number;
+  readonly chosen: Person["account"] | null;
   readonly rows: number;
   readonly paint: Paint;
 }): ReactNode {
   const people = shownPeople(of.state);
-  const chosen = Math.min(of.chosen, people.length - 1);
+  const chosen = people.findIndex(({ account }) => account === of.chosen);
   const alone = people.every((person) => person.account === of.state.me.account);
   return [
     ...visible(people, chosen, of.rows - (alone ? 3 : 0)).map((person) =>

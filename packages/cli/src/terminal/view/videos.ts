@@ -4,7 +4,7 @@ import { createElement as h, type ReactNode } from "react";
 import { harmlessLine } from "../../output.ts";
 import type { Joined } from "../../session.ts";
 import { lengthWords } from "../../words.ts";
-import { shownTitles } from "../press.ts";
+import { chosenTitle, shownTitles } from "../press.ts";
 import type { Playing, Screen } from "../screen.ts";
 import { listRow, problemView, visible } from "./frame.ts";
 import type { Paint } from "./paint.ts";
@@ -16,7 +16,8 @@ export function videosView(of: {
   readonly paint: Paint;
 }): ReactNode {
   const titles = shownTitles(of.state);
-  const chosen = Math.min(of.screen.chosen, titles.length - 1);
+  const id = chosenTitle(of.screen.chosen, of.state);
+  const chosen = titles.findIndex((title) => title.id === id);
   const { playing, problem } = of.screen;
   const taken = (playing ? 6 : 0) + (problem === null ? 0 : 2);
   return [
