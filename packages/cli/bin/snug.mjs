@@ -21,7 +21,9 @@ if (!existsSync(new URL("../../../node_modules/commander/package.json", import.m
   registerHooks({
     resolve: (name, from, next) =>
       next(
-        name === "../locales/index.js" && from.parentURL?.includes("/zod/") ? "../locales/en.js" : name,
+        name === "../locales/index.js" && from.parentURL?.includes("/node_modules/zod/")
+          ? "../locales/en.js"
+          : name,
         from,
       ),
   });

@@ -147,7 +147,7 @@ test("people show presence and trust in words, not by colour alone", () => {
   assert.doesNotMatch(drawn, /gone/);
 });
 
-test("whoever is chosen stays so when others come and go; nobody is instead of somebody who has left", () => {
+test("C47: whoever is chosen stays so when others come and go; nobody is instead of somebody who has left", () => {
   const list: Screen = { at: "people", chosen: bela };
   const more = { ...joined, people: [...joined.people, person(AccountId.parse(id256(3)), "alfa")] };
   assert.match(draw(list, more), /alfa[\s\S]*anna[\s\S]*› {2}bela/);

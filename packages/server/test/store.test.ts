@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -41,6 +41,21 @@ test("D9: a moved cursor is in the database soon, also when nothing else is writ
     },
     { timeout: patience },
   );
+});
+
+test("D7: the write-ahead log is brought into the database again and again", async () => {
+  await using under = await makeSqlite();
+  await using store = await under.open();
+  const [alice, bob] = [await addPerson(store, 0), await addPerson(store, 1)];
+  const sealed = new Uint8Array(4096);
+  const quota = { rows: 1e6, bytes: 1e9, senderRows: 1e6, senderBytes: 1e9 };
+  for (let batch = 0; batch < 40; batch++) {
+    const counters = Array.from({ length: 100 }, (_, at) => batch * 100 + at + 1);
+    await Promise.all(counters.map((n) => store.append({ ...rowFrom(alice, bob, n), sealed }, quota)));
+  }
+  // 16 MB came; the log begins anew each time that a thousand of its pages, and those of one batch, are in the database.
+  const { size } = await stat(`${under.path}-wal`);
+  assert.ok(size < 10e6, `${size} bytes of log`);
 });
 
 test("D7: an unexpected fault fails its whole batch, and nothing of it is there", async () => {

@@ -1,7 +1,8 @@
 import { hash as digest } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
-import { createGunzip } from "node:zlib";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { invitePath } from "@snug/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
@@ -18,11 +19,15 @@ const types: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 
+const unpack = promisify(gunzip);
+
 interface BundleFile {
   readonly type: string;
   readonly body: Buffer;
   /** Whether the body is compressed. */
   readonly gzip: boolean;
+  /** Unpacked at the first request that takes no gzip, for all of them: a stream for each would be memory for each stranger. */
+  plain?: Promise<Buffer>;
   readonly etag: string;
 }
 
@@ -74,11 +79,11 @@ export function bundleRoutes(app: FastifyInstance, bundle: ReadonlyMap<string, B
   }
 }
 
-function sendFile(
+async function sendFile(
   request: FastifyRequest,
   reply: FastifyReply,
   of: { readonly path: string; readonly file: BundleFile },
-): FastifyReply {
+): Promise<FastifyReply> {
   const { file, path } = of;
   // Names below /assets/ carry their content's hash.
   const lasting = path.startsWith("/assets/");
@@ -89,8 +94,6 @@ function sendFile(
   if (/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) {
     return reply.header("content-encoding", "gzip").send(file.body);
   }
-  // Piece by piece: whoever asks for many and reads none of them holds no more of each than its first piece.
-  const plain = createGunzip();
-  plain.end(file.body);
-  return reply.send(plain);
+  file.plain ??= unpack(file.body);
+  return reply.send(await file.plain);
 }
