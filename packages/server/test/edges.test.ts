@@ -313,8 +313,10 @@ test("P26: the app's answers carry its policy; the bundle is served from a map o
     [asset.headers["content-encoding"], asset.headers["cache-control"]],
     ["gzip", "public, max-age=31536000, immutable"],
   );
-  const plain = await get(server, "/assets/app-1.js", { host });
-  assert.deepEqual([plain.text, plain.headers["content-encoding"]], [code, undefined]);
+  for (const takes of [{}, { "accept-encoding": "br" }, { "accept-encoding": "gzip;q=0, *" }]) {
+    const plain = await get(server, "/assets/app-1.js", { host, ...takes });
+    assert.deepEqual([plain.text, plain.headers["content-encoding"]], [code, undefined]);
+  }
   assert.equal((await get(server, "/assets/app-1.js.gz", { host })).statusCode, 404);
   assert.equal(
     (

@@ -20,6 +20,8 @@ const types: Readonly<Record<string, string>> = {
 };
 
 const unpack = promisify(gunzip);
+/** `q=0` is a refusal (RFC 9110 §12.5.3). */
+const takesGzip = /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/;
 
 interface BundleFile {
   readonly type: string;
@@ -91,7 +93,7 @@ async function sendFile(
   reply.header("etag", file.etag).header("vary", "accept-encoding").type(file.type);
   if (request.headers["if-none-match"] === file.etag) return reply.code(304).send();
   if (!file.gzip) return reply.send(file.body);
-  if (/\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))) {
+  if (takesGzip.test(String(request.headers["accept-encoding"] ?? ""))) {
     return reply.header("content-encoding", "gzip").send(file.body);
   }
   file.plain ??= unpack(file.body);
