@@ -165,23 +165,30 @@ async function connect(person: Person): Promise<WebSocket> {
   }
 }
 
-/** Reads a person's inbox from a cursor, counts rows and moves the cursor, as a client does that has stored them. */
+/** Reads a person's inbox, counts rows and tells the cursor as a client does: one word under way, the newest after it. */
 function read(socket: WebSocket, person: Person): void {
   const stream = person.inbox;
   const incarnation = order.incarnation as Incarnation;
   const cursor = new FrameTemplate("stream-cursor", { stream, incarnation, seq: 0 });
-  let number = 1;
-  let seq = 0;
+  let [number, seq, told, telling] = [1, 0, 0, false];
+  const tell = (): void => {
+    if (telling || told === seq) return;
+    telling = true;
+    told = seq;
+    socket.send(cursor.write({ number: ++number, seq }));
+  };
   socket.on("message", (data) => {
     const heard = hear(data as Buffer);
-    if (heard.is !== "rows") return;
-    received += heard.count;
-    seq += heard.count;
-    onReceived();
-    socket.send(cursor.write({ number: number++, seq }));
+    if (heard.is === "answer" && heard.number === number) telling = false;
+    if (heard.is === "rows") {
+      received += heard.count;
+      seq += heard.count;
+      onReceived();
+    }
+    tell();
   });
   const body = { stream, incarnation, after: 0 };
-  socket.send(encodeRequest({ number: number++, name: "stream-read", body }));
+  socket.send(encodeRequest({ number, name: "stream-read", body }));
 }
 
 function senderOf(socket: WebSocket, to: Person): Sender {

@@ -99,8 +99,9 @@ export class Inbox {
   #closed = false;
   #failed: Pick<Link, "request"> | null = null;
   #repeated = 0;
-  #acknowledged = 0;
-  #acknowledging = false;
+  /** The cursor that the server was told last, and whether its answer is still to come. */
+  #told = 0;
+  #telling = false;
   #callOff: () => void = () => undefined;
   /** What the server had when it was last asked. */
   #head = 0;
@@ -204,7 +205,7 @@ export class Inbox {
       if (passing.has(error.code)) throw error;
       throw new Stop(error.code, error.message);
     }
-    this.#acknowledged = 0;
+    this.#told = 0;
     this.#acknowledge(link);
   }
 
@@ -394,24 +395,34 @@ export class Inbox {
 
   /** Tells the server what is durable here: one word under way, the newest afterwards. */
   #acknowledge(link: Pick<Link, "request">): void {
-    if (this.#acknowledging || this.#acknowledged === this.#position.seq) return;
+    if (this.#telling || this.#told === this.#position.seq) return;
     this.#callOff();
-    this.#acknowledging = true;
-    const { stream, incarnation, seq } = this.#position;
-    link.request("stream-cursor", { stream, incarnation, seq }).then(
+    this.#telling = true;
+    this.#tell(link).then(
       () => {
-        this.#acknowledging = false;
-        this.#acknowledged = seq;
+        this.#telling = false;
         this.#acknowledge(link);
       },
       (error: unknown) => {
-        this.#acknowledging = false;
+        this.#telling = false;
+        this.#told = 0;
         // Without a link it is told at the next sign-in. On this one nothing else may come that it could go along with:
         // a letterbox that counts as full takes no letter.
         if (!(error instanceof SnugError) || this.#closed) return;
         this.#callOff = this.#parts.platform.after(tellAgain, () => this.#acknowledge(link));
       },
     );
+  }
+
+  /** Before a link is closed from here: else what came since the last word is not told before the next sign-in. */
+  tellLast(link: Pick<Link, "request">): void {
+    if (this.#told !== this.#position.seq) this.#tell(link).catch(() => undefined);
+  }
+
+  #tell(link: Pick<Link, "request">): Promise<unknown> {
+    const { stream, incarnation, seq } = this.#position;
+    this.#told = seq;
+    return link.request("stream-cursor", { stream, incarnation, seq });
   }
 }
 

@@ -272,6 +272,7 @@ export class Membership {
   async close(): Promise<void> {
     this.#stopHints();
     this.outbox.end(new NetworkError("this client was closed"));
+    if (this.#link && this.connection.state.is === "online") this.inbox.tellLast(this.#link);
     this.connection.close();
     await this.inbox.close();
     await this.#turns.idle();

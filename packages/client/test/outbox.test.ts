@@ -334,6 +334,26 @@ test("C17: a cursor that the server could not take is told again on the same con
   assert.ok(!asked.includes("sign-in"));
 });
 
+test("C17: what came behind the word under way is told before the link is closed", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  const swallowed = new Promise<void>((resolve) => {
+    bob.platform.onSent = (frame) => {
+      const request = decodeRequest(frame);
+      if (!("name" in request) || request.name !== "stream-cursor") return frame;
+      bob.platform.onSent = (next) => next;
+      resolve();
+      return null;
+    };
+  });
+  await alice.client.send(bob.account, "one");
+  await swallowed;
+  await alice.client.send(bob.account, "two");
+  assert.deepEqual(await bob.arrivals(2), ["one", "two"]);
+  await bob.client.close();
+  await alice.last(bob.account, "delivered");
+});
+
 test("C14: what was delivered before its sender knew it accepted is asked for, not waited for", async () => {
   await using room = await pair();
   const { alice } = room;

@@ -59,6 +59,42 @@ test("D1 D11: a letter is accepted, delivered live, and its sender is told when 
   });
 });
 
+test("D9: a cursor counts at once, but is answered at most ten times a second, and holds up nothing", async ({
+  mock,
+}) => {
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using fromAlice = await alice.connect();
+  await using toBob = await openInbox(bob);
+  const letters = [1, 2].map((counter) => letterTo(bob.inbox, counter));
+  for (const letter of letters) await fromAlice.request("submit", letter);
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { inbox: stream, incarnation } = bob;
+  const tell = (seq: number): Promise<unknown> =>
+    toBob.request("stream-cursor", { stream, incarnation, seq });
+  await tell(1);
+  assert.deepEqual(await fromAlice.next("delivered"), { ids: [letters[0]?.id] });
+  let answered = 0;
+  const told = Array.from({ length: 65 }, () => tell(2).then(() => answered++));
+  assert.deepEqual(await fromAlice.next("delivered"), { ids: [letters[1]?.id] });
+  await toBob.request("directory-read", { from: 0 });
+  // One more than may wait.
+  assert.equal(answered, 1);
+  mock.timers.tick(99);
+  await toBob.request("directory-read", { from: 0 });
+  assert.equal(answered, 1);
+  mock.timers.tick(1);
+  await Promise.all(told);
+  // The pace goes on behind those: the next waits, and the one after a rest does not.
+  const next = tell(2).then(() => answered++);
+  await toBob.request("directory-read", { from: 0 });
+  assert.equal(answered, 65);
+  mock.timers.tick(100);
+  await next;
+  mock.timers.tick(100);
+  await tell(2);
+});
+
 test("D3: a stream is read by its owner only; another's is no stream at all", async () => {
   await using server = await bootServer();
   const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];

@@ -32,6 +32,13 @@ const submitsAtOnce = 512;
 const submittedBytes: number = 4 * limits.frame;
 /** Time that the other side has to answer a close. ms */
 const farewell = 1000;
+/**
+ * Moved cursors of one connection are answered this far apart: who says the next only after the answer (C17) says it
+ * for all that came meanwhile. Each costs as much as a letter, and the senders are told of it. ms
+ */
+const cursorPace = 100;
+/** So many of these answers wait at most. */
+const cursorAnswers = 64;
 
 type State =
   | { readonly is: "awaiting-sign-in"; readonly nonce: Uint8Array; readonly limit: NodeJS.Timeout }
@@ -54,6 +61,8 @@ export class Connection implements Present {
   #submitBytes = 0;
   #corked = false;
   #answered = true;
+  /** Numbers of moved cursors whose answers wait; null when the next one may be answered at once. */
+  #cursors: number[] | null = null;
   #why: keyof typeof closeCodes | undefined;
   #wake: (() => void)[] = [];
 
@@ -289,7 +298,8 @@ export class Connection implements Present {
         body: unknown,
       ) => Promise<unknown>;
       const answer = await handler({ room: this.#room, principal, connection: this }, body);
-      if (this.#state.is !== "closed") this.#write(encodeResponse(number, answer));
+      if (name === "stream-cursor") this.#answerCursor(number);
+      else if (this.#state.is !== "closed") this.#write(encodeResponse(number, answer));
       if (name === "sign-out") this.close("signedOut");
     } catch (cause) {
       if (isFault(cause)) this.#report(cause);
@@ -299,6 +309,23 @@ export class Connection implements Present {
           : new SnugError("internal", "the server failed; it has been logged");
       this.#answerError(number, error);
     }
+  }
+
+  #answerCursor(number: number): void {
+    if (this.#cursors && this.#cursors.length < cursorAnswers) this.#cursors.push(number);
+    else this.#answerCursors([number]);
+  }
+
+  #answerCursors(numbers: readonly number[]): void {
+    if (this.#state.is === "closed") return;
+    for (const number of numbers) this.#write(encodeResponse(number, {}));
+    if (this.#cursors) return;
+    this.#cursors = [];
+    setTimeout(() => {
+      const waited = this.#cursors ?? [];
+      this.#cursors = null;
+      if (waited.length > 0) this.#answerCursors(waited);
+    }, cursorPace).unref();
   }
 
   async #signIn(request: Request, state: Extract<State, { is: "awaiting-sign-in" }>): Promise<void> {
