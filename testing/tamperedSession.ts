@@ -212,7 +212,8 @@ export class TamperedSession {
     const inbox = this.#stage.inbox(request.body.stream);
     this.#reading = inbox;
     this.#waiting = { number: request.number, head: Number.POSITIVE_INFINITY, after: request.body.after };
-    this.#ask({ ...request, body: { ...request.body, after: inbox.taken } });
+    const { stream, incarnation } = request.body;
+    this.#ask({ ...request, body: { stream, incarnation, after: inbox.taken } });
   }
 
   #fromServer(bytes: Uint8Array): void {

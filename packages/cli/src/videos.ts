@@ -1,3 +1,4 @@
+import type { Client, ClientState } from "@snug/client";
 import type { TitleView } from "@snug/protocol";
 import { CommandError, exitCodes } from "./exit.ts";
 import { harmlessLine } from "./output.ts";
@@ -23,12 +24,21 @@ export async function videos(of: Place): Promise<void> {
   });
 }
 
-/** Plays a title with mpv, or prints a URL for another player. Throws CommandError 5 for an unknown title. */
+/**
+ * Plays a title with mpv, or prints a URL for another player; waits for one that is still being prepared. Throws
+ * CommandError 5 for an unknown title.
+ */
 export async function play(
   of: Place & { readonly title: string; readonly printUrl: boolean },
 ): Promise<void> {
   const opened = await withConnection(of.home, async (client, { server }) => {
-    const title = findTitle(await loadTitles(client), of.title);
+    await loadTitles(client);
+    const look = (state: ClientState): TitleView | undefined => {
+      const titles = titlesOf(state);
+      const title = titles && findTitle(titles, of.title);
+      return title?.state === "preparing" ? undefined : title;
+    };
+    const title = await until(client, look, `${of.title} is still being prepared`);
     const authority = await authorityFile(of.home, server.authority);
     return { name: title.name, url: await client.playbackUrl(title.id), authority };
   });
@@ -50,10 +60,12 @@ async function playInFront(of: { name: string; url: string; authority: string | 
   await playWithMpv({ ...of, quiet: false, signal: end.signal });
 }
 
-async function loadTitles(client: Parameters<typeof until>[0]): Promise<readonly TitleView[]> {
-  const look = (state: Parameters<Parameters<typeof until>[1]>[0]): readonly TitleView[] | undefined =>
-    state.phase === "joined" ? (state.library?.titles ?? undefined) : undefined;
-  return until(client, look, "the library does not come");
+function loadTitles(client: Client): Promise<readonly TitleView[]> {
+  return until(client, titlesOf, "the library does not come");
+}
+
+function titlesOf(state: ClientState): readonly TitleView[] | undefined {
+  return state.phase === "joined" ? (state.library?.titles ?? undefined) : undefined;
 }
 
 function findTitle(titles: readonly TitleView[], wanted: string): TitleView {
@@ -67,7 +79,7 @@ function findTitle(titles: readonly TitleView[], wanted: string): TitleView {
       `${found.length} videos are called ${wanted}; use an id: ${ids}`,
     );
   }
-  if (title.state !== "playable") {
+  if (title.state === "unplayable") {
     throw new CommandError(exitCodes.failed, `${title.name} can't be played: ${title.reason ?? title.state}`);
   }
   return title;

@@ -49,6 +49,12 @@ suite("videos by command line", () => {
     assertRefused(await place.run(["play", "broken"], anna), 1, /can't be played: ./);
   });
 
+  test("VL3: play waits for a title that is still being prepared", async () => {
+    await copyFile(join(sampleVideos, "Test card_240p.mp4"), place.path("videos", "Just come.mp4"));
+    while (!(await place.ok(["videos"], anna)).includes("Just come"));
+    assert.match(await place.ok(["play", "just come", "--print-url"], anna), /^https?:\/\/\S+\.m3u8$/);
+  });
+
   test("play --print-url: a URL for this title, and where its TLS authority lies", async () => {
     const opened = JSON.parse(await place.ok(["play", "test card", "--print-url", "--json"], bela));
     assert.match(opened.url, /^https:\/\/\S+\/m\/[\w-]{22,}\/\S+\.m3u8$/);

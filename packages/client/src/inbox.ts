@@ -186,10 +186,10 @@ export class Inbox {
   async resume(link: Pick<Link, "request">): Promise<void> {
     // What the former link still had in work is finished first: the cursor must not move underneath.
     await this.#order.idle();
-    const { stream, incarnation, seq } = this.#position;
+    const { stream, incarnation, seq, rowHash } = this.#position;
     const { ends, directory } = this.#parts.log;
     try {
-      const { head } = await link.request("stream-read", { stream, incarnation, after: seq });
+      const { head } = await link.request("stream-read", { stream, incarnation, after: seq, rowHash });
       if (head < seq) throw new SnugError("rolled-back", `${head} rows`);
       this.#head = head;
       await this.#parts.records.commit(this.#acceptance.learn(ends, { seq: head, size: directory.size }));

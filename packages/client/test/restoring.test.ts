@@ -234,6 +234,41 @@ test("D18, C4: a database put back by hand stops clients, in words that say what
   assert.deepEqual(await bob.arrivals(2), ["one", "two"]);
 });
 
+test("D9, D18: a database put back by hand that has grown past a device's cursor counts nothing as delivered to it", async () => {
+  await using room = await pair();
+  const { alice, bob } = room;
+  await using carol = await Person.join(await alice.client.invite({ uses: 1 }), "Carol");
+  await using yesterday = await Yesterday.keep(room);
+  await comeBack(alice, bob, carol);
+  await alice.client.send(bob.account, "lost by the server");
+  await alice.last(bob.account, "delivered");
+  for (const person of [alice, bob, carol]) await person.unplug();
+  await yesterday.putBack({ adopt: false });
+  await carol.plug();
+  // In the place of the letter that Bob has.
+  await carol.client.settled(await carol.client.send(bob.account, "never read"));
+  bob.platform.plug();
+  await bob.until("stopped", (s) => s.phase === "joined" && s.connection.is === "stopped");
+  const { connection } = bob.state;
+  assert.ok(connection.is === "stopped" && connection.code === "rolled-back", JSON.stringify(connection));
+  await carol.restart();
+  await carol.online();
+  const [letter] = await carol.client.letters({ thread: bob.account, most: 1 });
+  assert.equal(letter?.state.is, "accepted");
+  await carol.unplug();
+  await yesterday.stop();
+  await adoptFolder(room.server.data, Date.now());
+  await yesterday.start();
+  for (const person of [alice, bob, carol]) {
+    person.platform.plug();
+    await person.restart();
+  }
+  for (const person of [alice, bob, carol]) await person.online();
+  await carol.last(bob.account, "delivered");
+  assert.deepEqual(await bob.texts(carol.account), ["never read"]);
+  assert.deepEqual(await bob.texts(alice.account), ["lost by the server"]);
+});
+
 test("C28: a directory that parted from what this device has seen is two histories, whatever was restored", async () => {
   await using room = await pair();
   const { alice, bob } = room;

@@ -131,11 +131,19 @@ export const operations = define({
     response: z.strictObject({ seq: z.int().positive(), rowHash: Hash, accepted: time }),
     errors: ["id-conflict", "out-of-order", "not-found", "policy", "quota", "too-large"],
   },
-  /** Subscribes from a cursor: rows follow as `rows` events, first the stored ones, then each new one. */
+  /**
+   * Subscribes from a cursor: rows follow as `rows` events, first the stored ones, then each new one. `rowHash`: of the
+   * row at the cursor, for who keeps it.
+   */
   "stream-read": {
     transport: "socket",
     who: "member",
-    request: z.strictObject({ stream: StreamId, incarnation: Incarnation, after: seq }),
+    request: z.strictObject({
+      stream: StreamId,
+      incarnation: Incarnation,
+      after: seq,
+      rowHash: Hash.optional(),
+    }),
     response: z.strictObject({ head: seq }),
     errors: ["not-found", "incarnation-changed", "rolled-back"],
     rate: reading,

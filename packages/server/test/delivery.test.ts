@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   checkRow,
   closeCodes,
+  type Hash,
   Incarnation,
   limits,
   MessageId,
@@ -193,6 +194,23 @@ test("R16 D10: letters wait for who is offline and come in order, before what co
     rows.map(({ id }) => id),
     letters.slice(10).map(({ id }) => id),
   );
+});
+
+test("D9: who says which row is at its cursor is refused where the server has another one there", async () => {
+  await using server = await bootServer();
+  const [alice, bob] = [await joinRaw(server, "alice"), await joinRaw(server, "bob")];
+  await using fromAlice = await alice.connect();
+  await using toBob = await openInbox(bob);
+  const { inbox: stream, incarnation } = bob;
+  const first = await fromAlice.request("submit", letterTo(stream, 1));
+  const second = await fromAlice.request("submit", letterTo(stream, 2));
+  const read = (after: number, rowHash: Hash): Promise<unknown> =>
+    toBob.request("stream-read", { stream, incarnation, after, rowHash });
+  await refused({ code: "rolled-back", message: "row 1 is another one here" }, read(1, second.rowHash));
+  await read(1, first.rowHash);
+  await read(2, second.rowHash);
+  // Before the first row there is none.
+  await read(0, second.rowHash);
 });
 
 test("R3 D10: the largest letters pass, many at once, and the reader is not dropped for it", async () => {

@@ -71,13 +71,18 @@ export const handlers: Handlers = {
     return { seq, rowHash, accepted };
   },
 
-  async "stream-read"({ room, principal, connection }, { stream, incarnation, after }) {
+  async "stream-read"({ room, principal, connection }, { stream, incarnation, after, rowHash }) {
     mustOwn(room, principal, stream);
     mustBeCurrent(room, incarnation);
     const head = (await room.store.head(stream)) ?? 0;
     if (after > head) {
       room.onBehind();
       throw new SnugError("rolled-back", `cursor ${after} received, the stream ends at ${head}`);
+    }
+    // Of a database put back by hand the stream may have grown past the cursor again, by other letters.
+    if (rowHash !== undefined && after > 0 && (await room.store.rowHashes(stream, [after]))[0] !== rowHash) {
+      room.onBehind();
+      throw new SnugError("rolled-back", `row ${after} is another one here`);
     }
     connection.subscribe(stream, after);
     return { head };
