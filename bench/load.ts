@@ -77,7 +77,7 @@ const payload = new Uint8Array(1024).fill(0x5a);
 const byTimer = 1000;
 
 /** So long a server that was just started compiles what a load needs. s */
-const warming = 2;
+const warming = 4;
 
 /** One who sends: `send` one letter; `acked` is called with the number of each acknowledged one. */
 interface Sender {

@@ -69,7 +69,7 @@ async function letters(): Promise<void> {
     ["TLS", all.tls, true],
   ] as const) {
     const perSecond = Math.round(median(results.map(({ accepted }) => accepted ?? 0)) / 2);
-    const work = { is: "open", perSecond, seconds: 10 } as const;
+    const work = { is: "open", perSecond, seconds: 14 } as const;
     const found: Record<"snug" | "relay", LoadResult[]> = { snug: [], relay: [] };
     await repeat(async () => {
       found.snug.push(await snugRound(population, { work, pairs, tls }));

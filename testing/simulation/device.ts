@@ -59,6 +59,12 @@ export class Person {
     return this.devices[0]?.account ?? null;
   }
 
+  /** Is not of the server's people any more. */
+  part(): void {
+    this.doomed = true;
+    for (const device of this.devices) device.ended = true;
+  }
+
   /** Those that are still in use. */
   get inUse(): readonly Device[] {
     return this.devices.filter(({ ended, lastRoom }) => !ended && lastRoom);
@@ -100,6 +106,8 @@ export class Device {
   clock: number;
   /** When its newest connection came about, ms of the course. */
   linkedAt = Number.NEGATIVE_INFINITY;
+  /** Was it ever? Then it has read the directory up to its own account. */
+  wasOnline = false;
   /** Its program is not to start now. */
   locked = false;
   /** Signed out, or left, or ended by an administrator: for good. */

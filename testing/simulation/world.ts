@@ -109,7 +109,11 @@ class World implements Disposable {
     });
     this.#server = new ServerPromises({
       ...{ path: this.#disk.path, quota: script.quota, broken, now },
-      stored: (device) => this.#devices.find(({ lastRoom }) => lastRoom?.device === device)?.position,
+      stored: (id) => {
+        const device = this.#devices.find(({ lastRoom }) => lastRoom?.device === id);
+        // One that is being added has read nothing: the server may know of it long before it starts.
+        return device ? device.position : 0;
+      },
     });
     this.#letters = new LetterPromises({ broken, now, server: () => this.#server });
     this.#house = new House({
@@ -193,6 +197,7 @@ class World implements Disposable {
     device.lastRoom ??= { account: state.me.account, device: state.me.device };
     const { connection } = state;
     device.traceState(connection.is);
+    device.wasOnline ||= connection.is === "online";
     if (connection.is !== "stopped" || device.ended) return;
     if (connection.code === "unauthenticated" && device.mayBeRefused) {
       device.trace("is ended");
@@ -200,10 +205,9 @@ class World implements Disposable {
     } else if (this.#isMisled(device, connection.code)) {
       if (this.#house.byHand) this.#misled.add(device);
       else this.course.after(4_000, () => this.#restart(device, 10));
-    } else if (connection.code === "two-histories" && this.#hasParted(device)) {
+    } else if (this.#hasParted(device, connection.code)) {
       device.trace("has parted from the server's history");
-      device.person.doomed = true;
-      for (const other of device.person.devices) other.ended = true;
+      device.person.part();
     } else {
       this.course.fail(`${device.name} stopped without a cause: ${connection.code}, ${connection.why}`);
     }
@@ -218,11 +222,13 @@ class World implements Disposable {
 
   /**
    * What only this device knew was overtaken on a restored server: it was not waited for, since its account came after
-   * the backup, or since the waiting was ended.
+   * the backup, or since the waiting was ended. Or nobody knew: the disk was lost before the device had read what it
+   * joined by, and nobody can bring that back (D20).
    */
-  #hasParted({ account }: Device): boolean {
+  #hasParted({ account, wasOnline }: Device, code: string): boolean {
     const isKnown = account !== null && this.#house.room?.log.directory.accounts.has(account);
-    return this.#server.restores > 0 && (this.#hurried || !isKnown);
+    if (this.#server.restores === 0 || (code === "unauthenticated" && wasOnline)) return false;
+    return code === "unauthenticated" ? !isKnown : code === "two-histories" && (this.#hurried || !isKnown);
   }
 
   #restart(device: Device, later: number): void {
