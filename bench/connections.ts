@@ -113,7 +113,7 @@ async function storm(
   quiet.end();
   const chatting = loadOn(served, from(2 * pairs), few);
   await passed(2500);
-  const beside = await loadOn(served, from(4 * pairs), { ...coming, behind: true });
+  const beside = await loadOn(served, from(4 * pairs), { ...coming, nice: 5 });
   const talk = await chatting;
   for (const { end } of [beside, talk]) end();
   return {

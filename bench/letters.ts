@@ -12,14 +12,14 @@ const here = import.meta.dirname;
 type Work = LoadOrder["work"];
 
 /**
- * Runs one piece of load in its own process on core 1; `behind` what else runs there when it is not its own times that
- * are looked at. `end` lets its connections go.
+ * Runs one piece of load in its own process on core 1; `nice`: how far behind others it runs there, 0 to 19, when it is not
+ * its own times that are looked at. `end` lets its connections go.
  */
 export async function load(
   order: LoadOrder,
-  { ca, behind = false }: { readonly ca?: string | undefined; readonly behind?: boolean | undefined } = {},
+  { ca, nice = 0 }: { readonly ca?: string | undefined; readonly nice?: number | undefined } = {},
 ): Promise<{ result: LoadResult; end: () => void }> {
-  const args = ["-n", behind ? "5" : "0", "taskset", "-c", "1", process.execPath, `${here}/load.ts`];
+  const args = ["-n", String(nice), "taskset", "-c", "1", process.execPath, `${here}/load.ts`];
   const child: ChildProcess = spawn("nice", args, {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, ...(ca ? { NODE_EXTRA_CA_CERTS: ca } : {}) },
@@ -69,7 +69,7 @@ export async function snugRound(
 export async function loadOn(
   { server, data }: { readonly server: ServedServer; readonly data: string },
   population: Population,
-  of: { readonly work: Work; readonly pairs: number; readonly tls?: boolean; readonly behind?: boolean },
+  of: { readonly work: Work; readonly pairs: number; readonly tls?: boolean; readonly nice?: number },
 ): Promise<{ result: LoadResult; end: () => void }> {
   const { url, localUrl } = server.listening;
   const { incarnation } = population;
@@ -81,7 +81,7 @@ export async function loadOn(
     people: population.people.slice(0, of.pairs * 2),
     work: of.work,
   };
-  return load(order, { ca: of.tls ? `${data}/tls/authority.crt` : undefined, behind: of.behind });
+  return load(order, { ca: of.tls ? `${data}/tls/authority.crt` : undefined, nice: of.nice });
 }
 
 /** The same work on the relay. */
